@@ -1,0 +1,1 @@
+"""The shapes that cross service borders; import the module of the owner you talk to."""

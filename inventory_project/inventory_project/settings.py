@@ -1,0 +1,211 @@
+"""Everything that differs between laptop, CI and production, read from the environment.
+
+Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/inventory_secret_key`.
+"""
+
+import secrets
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+env.read_env(BASE_DIR / ".env")
+
+# Development makes up the secrets it is not given, anew for each process; production refuses to.
+DEBUG = env.bool("DEBUG", default=False)
+
+REQUIRED = (
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+    "USER_PUBLIC_KEYS",
+    "ORDER_PUBLIC_KEYS",
+)
+missing = [name for name in REQUIRED if not env.str(name, default="")]
+if missing and not DEBUG:
+    raise ImproperlyConfigured(
+        f"set {', '.join(missing)} in the environment (.env.example explains each), "
+        "or DEBUG=1 to try the service out"
+    )
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_guid",
+    "django_prometheus",
+    "stock",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django_guid.middleware.guid_middleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "inventory_project.urls"
+WSGI_APPLICATION = "inventory_project.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Each engine this service supports, with what it needs to be safe for several processes.
+ENGINE_OPTIONS = {
+    "django.db.backends.sqlite3": {
+        "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    },
+    "django.db.backends.postgresql": {"pool": True},
+    "django.db.backends.mysql": {
+        "charset": "utf8mb4",
+        "isolation_level": "read committed",
+        "sql_mode": "TRADITIONAL",
+    },
+}
+DATABASE = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+if DATABASE["ENGINE"] not in ENGINE_OPTIONS:
+    raise ImproperlyConfigured(
+        "DATABASE_URL must start with sqlite://, postgres:// or mysql://, "
+        f"not with what stands for {DATABASE['ENGINE']!r}"
+    )
+DATABASES = {
+    "default": DATABASE
+    | {
+        "OPTIONS": ENGINE_OPTIONS[DATABASE["ENGINE"]] | DATABASE.get("OPTIONS", {}),
+        "CONN_MAX_AGE": 0 if "pool" in ENGINE_OPTIONS[DATABASE["ENGINE"]] else 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True  # serves the packages' own files: no collectstatic step
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Browsers reach the service by HTTPS alone, unless a deployment without TLS says otherwise.
+HTTPS_ONLY = env.bool("HTTPS_ONLY", default=not DEBUG)
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # probes come by the inner network
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SESSION_COOKIE_NAME = "inventory_sessionid"  # cookies know no ports: four admins may share a host
+CSRF_COOKIE_NAME = "inventory_csrftoken"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # bytes; the largest honest body is a few kB
+LOGIN_URL = reverse_lazy("admin:login")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": [
+        "inventory_project.parsers.BoundedJSONParser",
+        "rest_framework.parsers.FormParser",
+    ],
+    "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "inventory_project",
+    "DESCRIPTION": "Owns what is on the shelf.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# Public JSON Web Keys (RFC 7517) of those whose tokens are accepted.
+USER_PUBLIC_KEYS = env.json("USER_PUBLIC_KEYS", default={}) or {"keys": []}
+ORDER_PUBLIC_KEYS = env.json("ORDER_PUBLIC_KEYS", default={}) or {"keys": []}
+SIMPLE_JWT = {
+    "AUTH_TOKEN_CLASSES": ("inventory_project.tokens.PersonToken",),
+    "ALGORITHM": "RS256",
+    "USER_ID_CLAIM": "sub",
+}
+
+DJANGO_GUID = {
+    "GUID_HEADER_NAME": "X-Request-ID",
+    "VALIDATE_GUID": True,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "django_guid.log_filters.CorrelationId"}},
+    "formatters": {
+        "line": {
+            "format": "{asctime} {levelname} [{correlation_id}] {name}: {message}",
+            "style": "{",
+        }
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id"],
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django.server": {"handlers": ["stderr"], "propagate": False},
+        "django_guid": {"level": "WARNING"},  # it would log each id twice more
+    },
+}

@@ -1,0 +1,25 @@
+"""The doors of inventory_project."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from inventory_project import health
+
+admin.site.site_header = admin.site.site_title = "inventory_project"
+admin.site.index_title = "What is on the shelf"
+
+handler500 = "rest_framework.exceptions.server_error"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="docs")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("stock.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/login/", include("rest_framework.urls")),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+    path("", include("django_prometheus.urls")),
+]

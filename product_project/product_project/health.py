@@ -1,0 +1,40 @@
+"""Whether this process lives, and whether it can serve."""
+
+import logging
+from collections.abc import Callable
+
+from django.contrib.sessions.models import Session
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+
+logger = logging.getLogger(__name__)
+
+
+def database() -> None:
+    Session.objects.filter(session_key="-").exists()
+
+
+# What no request can do without.
+VITAL: dict[str, Callable[[], None]] = {"database": database}
+
+
+@never_cache
+def live(request: HttpRequest) -> JsonResponse:
+    """200 while the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 while requests can be served, 503 otherwise, and the state of each part by its name."""
+    parts = {}
+    for name, probe in VITAL.items():
+        try:
+            probe()
+            parts[name] = "ok"
+        except Exception as error:  # each driver fails in its own words: all mean "away"
+            logger.warning("%s is away: %s", name, error)
+            parts[name] = "away"
+    if "away" in parts.values():
+        return JsonResponse({"status": "unavailable"} | parts, status=503)
+    return JsonResponse({"status": "ok"} | parts)
