@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """One user as the rest of the estate sees them: the whole of what events and snapshots carry.
+    """One user as others see them: the whole of what events and snapshots carry.
 
     `version` starts at 1 and grows with each change of another field here: of two states of one
     `id`, the higher version is the later. An erased user is a tombstone: `deleted`, with `email`
@@ -21,7 +21,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserPage:
-    """A page of the owner's snapshot in ascending `id`; ask again with `after=next` until it is null."""
+    """A page of the owner's snapshot by ascending `id`; ask for `after=next` until it is null."""
 
     users: tuple[User, ...]
     next: str | None

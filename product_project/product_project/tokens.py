@@ -12,7 +12,7 @@ KeySet = dict[str, list[dict[str, Any]]]
 
 
 def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
-    """The key of the set that the token's header names by `kid`; refuses a token that names none."""
+    """The key that the token names by `kid` in its header; refuses a token that names none here."""
     kid = jwt.get_unverified_header(token).get("kid")
     for key in key_set["keys"]:
         if key["kid"] == kid:
