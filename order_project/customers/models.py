@@ -1,0 +1,106 @@
+"""The read-only copy of user_project's users, and the events that could not be applied to it."""
+
+import uuid
+from datetime import datetime
+from typing import Any, NoReturn, Self
+
+from django.db import models
+from django.utils import timezone
+
+
+class CopyIsReadOnly(TypeError):
+    """Someone tried to change the copy: user_project owns it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Customers are a copy of user_project's users: change the user at user_project, "
+            "and if the copy is wrong, run `manage.py verify_customers --repair`."
+        )
+
+
+def refuse_to_write(*args: Any, **kwargs: Any) -> NoReturn:
+    """Stand in for whatever would write to the copy."""
+    raise CopyIsReadOnly
+
+
+class CustomerQuerySet(models.QuerySet["Customer"]):
+    """Reads the copy."""
+
+    create = get_or_create = update_or_create = refuse_to_write
+    bulk_create = bulk_update = update = delete = refuse_to_write
+
+    def synced_since(self, moment: datetime) -> Self:
+        """Those that were written to the copy at or after `moment`."""
+        return self.filter(synced_at__gte=moment)
+
+    def under(self, prefix: str) -> Self:
+        """Those whose id, as 32 hex digits, starts with `prefix`."""
+        first, last = uuid.UUID(prefix.ljust(32, "0")), uuid.UUID(prefix.ljust(32, "f"))
+        return self.filter(id__gte=first, id__lte=last)
+
+
+class Customer(models.Model):
+    """One user as the last event or snapshot told it; an erased one is a tombstone without data.
+
+    Only `projection.py` writes here. Nothing refers to this table and e-mails may repeat: the copy
+    may be late, two users may swap addresses, and the table may be emptied and rebuilt at any time.
+    """
+
+    EMAIL_LENGTH = 320  # characters; the longest an address can be (RFC 5321, 4.5.3.1)
+    NAME_LENGTH = 1000  # characters; far above what the owner accepts
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    version = models.BigIntegerField()
+    email = models.CharField("e-mail", max_length=EMAIL_LENGTH, blank=True)
+    name = models.CharField(max_length=NAME_LENGTH, blank=True)
+    is_deleted = models.BooleanField("erased")
+    changed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the owner changed it; unknown from a snapshot."
+    )
+    synced_at = models.DateTimeField(help_text="When this row was last written.")
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["email", "id"], name="customer_email"),  # lists are in this order
+            models.Index(fields=["synced_at"], name="customer_synced"),  # verify what came lately
+        ]
+
+    def __str__(self) -> str:
+        return self.email or f"erased {self.id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise CopyIsReadOnly
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise CopyIsReadOnly
+
+
+class RejectedEventQuerySet(models.QuerySet["RejectedEvent"]):
+    """Finds what staff still have to look at."""
+
+    def unresolved(self) -> Self:
+        return self.filter(resolved_at=None)
+
+
+class RejectedEvent(models.Model):
+    """An event, or a whole message, that could not be applied; kept until staff have dealt with it.
+
+    The id is made from the payload: what is delivered twice is rejected once.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    payload = models.TextField(help_text="As received: JSON, unless that was the trouble.")
+    error = models.TextField(help_text="Why it was not applied.")
+    received_at = models.DateTimeField(default=timezone.now)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.CharField(max_length=150, blank=True)
+
+    objects = RejectedEventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["received_at"], name="rejected_received")]
+
+    def __str__(self) -> str:
+        return f"rejected {self.received_at:%Y-%m-%d %H:%M}: {self.error[:60]}"

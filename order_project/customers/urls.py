@@ -1,0 +1,5 @@
+"""The routes of customers."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
