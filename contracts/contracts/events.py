@@ -5,6 +5,8 @@ from typing import Literal
 
 from contracts.users import User
 
+EventType = Literal["user_created", "user_updated", "user_deleted"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserEvent:
@@ -16,7 +18,7 @@ class UserEvent:
 
     id: str
     source: str
-    type: Literal["user_created", "user_updated", "user_deleted"]
+    type: EventType
     subject: str
     time: str
     data: User

@@ -90,7 +90,7 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
-ENGINE_OPTIONS = {
+ENGINE_OPTIONS: dict[str, dict[str, object]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
         "timeout": 20,
@@ -205,9 +205,10 @@ SIMPLE_JWT = {
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds
+BROKER_CONFIRMS = BROKER_URL.startswith(("amqp", "pyamqp"))  # RabbitMQ says when it has a message
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"confirm_publish": True, "confirm_timeout": 5, "read_timeout": 5, "write_timeout": 5}
-    if BROKER_URL.startswith(("amqp", "pyamqp"))
+    if BROKER_CONFIRMS
     else {"socket_timeout": 5, "socket_connect_timeout": 2}
 )
 CELERY_TASK_IGNORE_RESULT = True

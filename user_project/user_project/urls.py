@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-from users.views import KeySetView
 
 from user_project import health
+from users.views import KeySetView
 
 admin.site.site_header = admin.site.site_title = "user_project"
 admin.site.index_title = "Who people are"

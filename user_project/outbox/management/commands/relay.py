@@ -1,0 +1,33 @@
+"""`manage.py relay`: the outbox's way to the broker."""
+
+import signal
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from outbox.publisher import NotDelivered, Publisher
+from outbox.relay import drain, run
+
+
+class Command(BaseCommand):
+    help = "Publish pending events as they come; several relays may run side by side."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="publish what is pending, and end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        publisher = Publisher()
+        if options["once"]:
+            try:
+                self.stdout.write(f"{drain(publisher)} pending events relayed")
+            except NotDelivered as error:
+                raise CommandError(f"the events stay in the outbox: {error}") from error
+            finally:
+                publisher.close()
+            return
+        stopped = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+        run(publisher, stopped)
+        publisher.close()

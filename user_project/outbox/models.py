@@ -1,0 +1,54 @@
+"""Events on their way: rows that say whose state the broker has yet to hear of."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, models
+from django.utils import timezone
+from django_guid import get_guid
+
+
+class PendingEventQuerySet(models.QuerySet["PendingEvent"]):
+    def add(self, event_type: "PendingEvent.Type", user_ids: Iterable[UUID]) -> None:
+        """Note that these users changed; call it in the transaction that changes them."""
+        request_id, now = get_guid() or "", timezone.now()
+        rows: list[Any] = [
+            PendingEvent(type=event_type, user_id=user_id, request_id=request_id, created_at=now)
+            for user_id in user_ids
+        ]
+        self.bulk_create(rows, batch_size=1000)
+
+    def claim(self, limit: int) -> "list[PendingEvent]":
+        """The oldest rows that no other relay holds, held until the transaction ends.
+
+        SQLite has one writer and no row locks: two relays there may claim the same rows, which
+        sends an event twice and changes nothing.
+        """
+        rows = self.order_by("pk")
+        if connections[self.db].features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        return list(rows[:limit])
+
+
+class PendingEvent(models.Model):
+    """A pointer to a user whose public state changed; it holds no personal data.
+
+    What is sent is the state that the user has when the relay comes by, so many pointers to one
+    user become one event.
+    """
+
+    class Type(models.TextChoices):
+        CREATED = "user_created"
+        UPDATED = "user_updated"
+        DELETED = "user_deleted"
+
+    type = models.CharField(max_length=20, choices=Type.choices)
+    user_id = models.UUIDField()
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    objects = PendingEventQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.user_id}"

@@ -1,0 +1,287 @@
+"""Each way that Django offers to write users emits what changed, once, in its own transaction."""
+
+import subprocess
+import sys
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import NotSupportedError, transaction
+from django.test import Client
+from django.urls import reverse
+
+from outbox.models import PendingEvent
+from users.models import User
+
+pytestmark = pytest.mark.django_db
+
+
+def emitted() -> list[tuple[str, str]]:
+    """The pending events as (type, e-mail or id), oldest first; they are taken away."""
+    rows = list(PendingEvent.objects.order_by("pk"))
+    PendingEvent.objects.all().delete()
+    return [(row.type, str(row.user_id)) for row in rows]
+
+
+@pytest.fixture
+def ann(ann: User) -> User:
+    emitted()
+    return ann
+
+
+class TestSave:
+    def test_of_a_new_user_emits_user_created(self):
+        user = User(email="dee@example.com", name="Dee")
+
+        user.save()
+
+        assert emitted() == [("user_created", str(user.pk))]
+        assert user.version == 1
+
+    def test_of_a_changed_name_emits_user_updated_one_version_higher(self, ann: User):
+        ann.name = "Ann Smith"
+
+        ann.save()
+
+        assert emitted() == [("user_updated", str(ann.pk))]
+        assert ann.version == 2
+        assert User.objects.get(pk=ann.pk).name == "Ann Smith"
+
+    def test_with_update_fields_emits(self, ann: User):
+        ann.name = "Ann Smith"
+
+        ann.save(update_fields=["name"])
+
+        assert emitted() == [("user_updated", str(ann.pk))]
+        assert User.objects.get(pk=ann.pk).version == 2
+
+    def test_of_private_fields_alone_emits_nothing(self, ann: User):
+        ann.phone = "+49 30 9999"
+        ann.set_password("another good password")
+
+        ann.save()
+
+        assert emitted() == []
+        assert User.objects.get(pk=ann.pk).version == 1
+        assert User.objects.get(pk=ann.pk).phone == "+49 30 9999"
+
+    def test_without_a_change_emits_nothing(self, ann: User):
+        ann.save()
+
+        assert emitted() == []
+
+    def test_twice_emits_twice(self, ann: User):
+        ann.name = "Ann Smith"
+        ann.save()
+        ann.name = "Ann Jones"
+        ann.save()
+
+        assert len(emitted()) == 2
+        assert User.objects.get(pk=ann.pk).version == 3
+
+    def test_of_an_object_loaded_earlier_does_not_take_back_what_others_changed(self, ann: User):
+        earlier = User.objects.get(pk=ann.pk)
+        User.objects.filter(pk=ann.pk).update(name="Ann Smith")
+        emitted()
+
+        earlier.phone = "+49 30 9999"
+        earlier.save()
+
+        now = User.objects.get(pk=ann.pk)
+        assert (now.name, now.phone, now.version) == ("Ann Smith", "+49 30 9999", 2)
+        assert emitted() == []
+
+    def test_of_a_partly_loaded_object_emits(self, ann: User):
+        part = User.objects.only("pk").get(pk=ann.pk)
+
+        part.name = "Ann Smith"
+        part.save()
+
+        assert emitted() == [("user_updated", str(ann.pk))]
+        assert User.objects.get(pk=ann.pk).version == 2
+
+    def test_that_fails_emits_nothing_and_leaves_the_object_usable(self, ann: User, bo: User):
+        emitted()
+        ann.email = bo.email
+
+        with pytest.raises(Exception, match=r"(?i)unique|duplicate"), transaction.atomic():
+            ann.save()
+
+        assert emitted() == []
+        assert ann.version == 1
+
+
+class TestQuerySets:
+    def test_update_emits_for_each_user(self, ann: User, bo: User):
+        emitted()
+
+        count = User.objects.filter(pk__in=[ann.pk, bo.pk]).update(name="Someone")
+
+        assert count == 2
+        assert sorted(emitted()) == sorted(
+            [("user_updated", str(ann.pk)), ("user_updated", str(bo.pk))]
+        )
+        assert set(User.objects.values_list("version", flat=True)) == {2}
+
+    def test_update_of_private_fields_emits_nothing(self, ann: User):
+        assert User.objects.update(is_active=False) == 1
+
+        assert emitted() == []
+        assert User.objects.get().version == 1
+
+    def test_update_never_writes_to_a_tombstone(self, ann: User):
+        ann.delete()
+        emitted()
+
+        assert User.objects.update(name="Someone") == 0
+
+        assert emitted() == []
+
+    def test_bulk_create_emits(self):
+        users = User.objects.bulk_create(
+            [User(email=f"{n}@example.com", name=str(n)) for n in range(3)]
+        )
+
+        assert emitted() == [("user_created", str(user.pk)) for user in users]
+
+    def test_bulk_create_that_may_update_is_refused(self):
+        with pytest.raises(NotSupportedError, match="bulk_update"):
+            User.objects.bulk_create(
+                [User(email="dee@example.com", name="Dee")],
+                update_conflicts=True,
+                unique_fields=["email"],
+                update_fields=["name"],
+            )
+
+    def test_bulk_update_emits(self, ann: User):
+        ann.name = "Ann Smith"
+
+        User.objects.bulk_update([ann], ["name"])
+
+        assert emitted() == [("user_updated", str(ann.pk))]
+        assert User.objects.get().version == 2
+
+    def test_update_or_create_emits(self, ann: User):
+        User.objects.update_or_create(email="ANN@example.com", defaults={"name": "Ann Smith"})
+
+        assert emitted() == [("user_updated", str(ann.pk))]
+
+    def test_delete_leaves_tombstones_and_emits_user_deleted(self, ann: User):
+        User.objects.all().delete()
+
+        assert emitted() == [("user_deleted", str(ann.pk))]
+        tombstone = User.objects.get()
+        assert tombstone.erased_at is not None
+        assert tombstone.version == 2
+        assert (tombstone.email, tombstone.name, tombstone.phone) == (None, "", "")
+        assert not tombstone.has_usable_password()
+
+    def test_delete_of_the_deleted_emits_nothing(self, ann: User):
+        User.objects.all().delete()
+        emitted()
+
+        assert User.objects.all().delete() == (0, {"users.User": 0})
+
+        assert emitted() == []
+
+
+class TestOtherDoors:
+    def test_delete_of_one_user_erases_and_emits(self, ann: User):
+        ann.delete()
+
+        assert emitted() == [("user_deleted", str(ann.pk))]
+        assert ann.email is None
+
+    def test_the_admin_form_emits(self, ann: User, cleo: User, client: Client):
+        emitted()
+        client.force_login(cleo)
+
+        answer = client.post(
+            reverse("admin:users_user_change", args=[ann.pk]),
+            {"email": ann.email, "name": "Ann Smith", "phone": "", "is_active": "on"},
+        )
+
+        assert answer.status_code == 302, answer.context["errors"]
+        assert emitted() == [("user_updated", str(ann.pk))]
+
+    def test_the_admin_form_for_a_new_user_emits(self, cleo: User, client: Client):
+        emitted()
+        client.force_login(cleo)
+
+        answer = client.post(
+            reverse("admin:users_user_add"),
+            {
+                "email": "Dee@Example.com",
+                "name": "Dee",
+                "usable_password": "true",
+                "password1": "correct horse battery",
+                "password2": "correct horse battery",
+            },
+        )
+
+        assert answer.status_code == 302, answer.context["errors"]
+        dee = User.objects.get(email="dee@example.com")
+        assert emitted() == [("user_created", str(dee.pk))]
+
+    def test_the_admin_bulk_action_emits(self, ann: User, bo: User, cleo: User, client: Client):
+        emitted()
+        client.force_login(cleo)
+
+        client.post(
+            reverse("admin:users_user_changelist"),
+            {"action": "delete_selected", "_selected_action": [ann.pk, bo.pk], "post": "yes"},
+        )
+
+        assert sorted(emitted()) == sorted(
+            [("user_deleted", str(ann.pk)), ("user_deleted", str(bo.pk))]
+        )
+
+    def test_createsuperuser_emits(self):
+        call_command(
+            "createsuperuser",
+            interactive=False,
+            email="dee@example.com",
+            name="Dee",
+            stdout=StringIO(),
+        )
+
+        assert emitted() == [("user_created", str(User.objects.get().pk))]
+
+    def test_a_rolled_back_transaction_emits_nothing(self, ann: User):
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            ann.name = "Ann Smith"
+            ann.save()
+            User.objects.create_user("dee@example.com", name="Dee")
+            1 / 0  # noqa: B018  # the failure that rolls back
+
+        assert emitted() == []
+        assert User.objects.get().name == "Ann"
+
+    def test_what_is_pending_holds_no_personal_data(self, ann: User):
+        ann.name = "Ann Smith"
+        ann.save()
+
+        row = PendingEvent.objects.values().get()
+
+        assert not {"ann", "smith"} & set(str(row).lower().replace("@", " ").split())
+        assert set(row) == {"id", "type", "user_id", "request_id", "created_at"}
+
+
+def test_the_shell_emits(tmp_path, django_db_blocker):
+    """`manage.py shell` in a process of its own, on a database of its own."""
+    environment = {"DEBUG": "1", "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    script = (
+        "from users.models import User; from outbox.models import PendingEvent; "
+        "User.objects.create_user('dee@example.com', name='Dee'); "
+        "print(PendingEvent.objects.get().type)"
+    )
+    for command in (["migrate", "-v0"], ["shell", "-v0", "-c", script]):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    assert done.stdout.strip() == "user_created"

@@ -1,0 +1,245 @@
+"""Who people are, and the one place where a change of it becomes an event."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import PermissionsMixin
+from django.db import NotSupportedError, models, transaction
+from django.utils import timezone
+
+from contracts.users import User as PublicUser
+from outbox.models import PendingEvent
+
+# What other services learn of a user, as columns: a change of one of these is an event.
+PUBLIC_FIELDS = frozenset({"email", "name", "erased_at"})
+# What says which state that is, and since when.
+STATE_FIELDS = frozenset({"version", "changed_at"})
+
+
+class LowercaseEmailField(models.EmailField):
+    """An e-mail address kept in lower case: `unique` and look-ups have no regard to case."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        prepared = super().get_prep_value(value)
+        return prepared.lower() if isinstance(prepared, str) else prepared
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        value = self.get_prep_value(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    """Each write that changes what others know of users emits, in its own transaction."""
+
+    def update(self, **values: Any) -> int:
+        """As ever; but a public field is written to present users alone, never to a tombstone."""
+        if PUBLIC_FIELDS.isdisjoint(values):
+            return super().update(**values)
+        with transaction.atomic(using=self.db):
+            return sum(
+                rows._change(ids, PendingEvent.Type.UPDATED, values)
+                for ids, rows in self.present()._batches()
+            )
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
+        if options.get("update_conflicts"):
+            raise NotSupportedError(
+                "bulk_create(update_conflicts=True) cannot tell which users changed; "
+                "create the new ones and bulk_update the others."
+            )
+        with transaction.atomic(using=self.db):
+            users = super().bulk_create(objs, *args, **options)
+            pending = PendingEvent.objects.using(self.db)
+            pending.add(PendingEvent.Type.CREATED, [user.pk for user in users])
+        for user in users:
+            user._remember()
+        return users
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Erase: the rows stay as tombstones without personal data, one version higher."""
+        tombstone = {
+            "email": None,
+            "name": "",
+            "phone": "",
+            "password": make_password(None),
+            "last_login": None,
+            "is_active": False,
+            "is_staff": False,
+            "is_superuser": False,
+            "erased_at": timezone.now(),
+        }
+        count = 0
+        with transaction.atomic(using=self.db):
+            for ids, rows in self.present()._batches():
+                for membership in (User.groups.through, User.user_permissions.through):
+                    membership._default_manager.using(self.db).filter(user_id__in=ids).delete()
+                # The admin's history keeps the acts on a user, but not the address in them.
+                LogEntry.objects.using(self.db).filter(
+                    content_type__app_label="users",
+                    content_type__model="user",
+                    object_id__in=[str(pk) for pk in ids],
+                ).update(object_repr="an erased user", change_message="")
+                count += rows._change(ids, PendingEvent.Type.DELETED, tombstone)
+        return count, {"users.User": count}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _batches(self) -> Iterator[tuple[list[uuid.UUID], "UserQuerySet"]]:
+        """These rows as they are now, in batches below every engine's limit of parameters."""
+        ids = list(self.order_by().values_list("pk", flat=True))
+        for start in range(0, len(ids), 500):
+            batch = ids[start : start + 500]
+            yield batch, self.filter(pk__in=batch)
+
+    def _change(
+        self, ids: list[uuid.UUID], event: PendingEvent.Type, values: dict[str, Any]
+    ) -> int:
+        PendingEvent.objects.using(self.db).add(event, ids)
+        values |= {"version": models.F("version") + 1, "changed_at": timezone.now()}
+        return super().update(**values)
+
+    def present(self) -> Self:
+        """Without the tombstones of erased users."""
+        return self.filter(erased_at=None)
+
+    def public(self) -> Iterator[PublicUser]:
+        """These users as other services may see them, read straight from the columns."""
+        rows = self.values_list("pk", "version", "email", "name", "erased_at")
+        for pk, version, email, name, erased_at in rows.iterator(chunk_size=2000):
+            yield PublicUser(
+                id=str(pk),
+                version=version,
+                email=email or "",
+                name=name,
+                deleted=erased_at is not None,
+            )
+
+
+class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
+    """Creates users with a hashed password."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = User(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person with an account.
+
+    `version` counts the states of the public fields. An erased user keeps only id and version.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = LowercaseEmailField(
+        "e-mail",
+        unique=True,
+        null=True,
+        error_messages={"unique": "This e-mail address has an account: log in, or use another."},
+    )
+    name = models.CharField(max_length=150)
+    phone = models.CharField(max_length=32, blank=True)
+    is_staff = models.BooleanField("staff", default=False)
+    is_active = models.BooleanField("active", default=True)
+    version = models.PositiveBigIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    erased_at = models.DateTimeField(null=True, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    objects = UserManager()
+
+    _remembered: Mapping[str, str | datetime | None] = {}  # public fields as the row has them
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="erased_users_keep_no_personal_data",
+                condition=models.Q(erased_at=None, email__isnull=False)
+                | models.Q(erased_at__isnull=False, email=None, name="", phone=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email or f"erased user {self.pk}"
+
+    @classmethod
+    def from_db(cls, *args: Any, **options: Any) -> Self:
+        user = super().from_db(*args, **options)
+        user._remember()
+        return user
+
+    def refresh_from_db(self, *args: Any, **options: Any) -> None:
+        super().refresh_from_db(*args, **options)
+        self._remember()
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Write what is new here and, if that is public, count the version up and emit.
+
+        Public fields that this object did not change are not written: one loaded earlier must not
+        take back, unnoticed by the outbox, what another process changed meanwhile.
+        """
+        with transaction.atomic(using=options.get("using")):
+            if self._state.adding:
+                super().save(*args, **options)
+                self._emit(PendingEvent.Type.CREATED)
+            else:
+                fields, changed = self._fields_to_write(options.pop("update_fields", None))
+                if changed:
+                    fields |= STATE_FIELDS
+                    self.version, self.changed_at = models.F("version") + 1, timezone.now()
+                try:
+                    super().save(*args, update_fields=fields, **options)
+                finally:
+                    self._forget_expression()
+                if changed:
+                    self._emit(PendingEvent.Type.UPDATED)
+        self._remember()
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> Any:
+        """Erase, as UserQuerySet.delete does."""
+        erased = User.objects.using(using or self._state.db).filter(pk=self.pk).delete()
+        self.refresh_from_db(using=using)
+        return erased
+
+    def _fields_to_write(self, asked: Iterable[str] | None) -> tuple[set[str], set[str]]:
+        """The names of the fields to write, and those among them whose change is public."""
+        fields = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+        fields -= self.get_deferred_fields()
+        if asked is not None:
+            fields &= set(asked)
+        changed = {
+            name
+            for name in fields & PUBLIC_FIELDS
+            if name not in self._remembered or self._remembered[name] != self.__dict__[name]
+        }
+        return fields - PUBLIC_FIELDS - STATE_FIELDS | changed, changed
+
+    def _forget_expression(self) -> None:
+        """Let `version` be read again from the row when it is next asked for."""
+        if not isinstance(self.version, int):
+            del self.__dict__["version"]
+
+    def _remember(self) -> None:
+        self._remembered = {
+            name: self.__dict__[name] for name in PUBLIC_FIELDS if name in self.__dict__
+        }
+
+    def _emit(self, event_type: PendingEvent.Type) -> None:
+        PendingEvent.objects.using(self._state.db).add(event_type, [self.pk])

@@ -1,0 +1,50 @@
+"""What can be done to users: one function a use case, one transaction each."""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from rest_framework.exceptions import ValidationError
+
+from outbox.models import PendingEvent
+from users.models import User
+
+
+class EmailTaken(ValidationError):
+    """Another user has this e-mail address, in whatever case."""
+
+    def __init__(self) -> None:
+        message = str(User._meta.get_field("email").error_messages["unique"])
+        super().__init__({"email": [message]}, code="unique")
+
+
+def register_user(*, email: str, name: str, password: str, phone: str = "") -> User:
+    """Create an account; raises EmailTaken. The password must have been validated."""
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(email, password, name=name, phone=phone)
+    except IntegrityError as error:
+        raise EmailTaken from error
+
+
+def change_profile(*, user: User, **changes: str) -> User:
+    """Change `email`, `name` or `phone`; raises EmailTaken."""
+    for field, value in changes.items():
+        setattr(user, field, value)
+    try:
+        with transaction.atomic():
+            user.save(update_fields=changes)
+    except IntegrityError as error:
+        raise EmailTaken from error
+    return user
+
+
+def erase_user(*, user: User) -> None:
+    """Remove all that is known of a person; their id and a version remain as a tombstone."""
+    user.delete()
+
+
+def resend_users(*, since: datetime) -> int:
+    """Put those who changed since then into the outbox once more; return how many they are."""
+    ids = list(User.objects.filter(changed_at__gte=since).values_list("pk", flat=True))
+    PendingEvent.objects.add(PendingEvent.Type.UPDATED, ids)
+    return len(ids)
