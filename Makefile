@@ -1,0 +1,54 @@
+# Freehold. `make` alone lists what there is.
+
+PYTHON ?= python3
+PROJECTS := user_project order_project product_project inventory_project
+READY := .venv/.ready $(PROJECTS:%=%/.venv/.ready)
+.DEFAULT_GOAL := help
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1~\2/p' $(MAKEFILE_LIST) | column -t -s '~'
+
+demo: setup ## play one story on the whole estate, and stop it
+	@.venv/bin/python -m tests.estate.demo
+
+up: setup ## start the whole estate and leave it running
+	@.venv/bin/python -m tests.estate.up
+
+down: .venv/.ready ## stop what `make up` left running
+	@.venv/bin/python -m tests.estate.down
+
+test: setup ## run every suite, on each engine that is reachable
+	@.venv/bin/python -m tests.suites
+
+lint: setup ## ruff, mypy, import-linter, bandit
+	@.venv/bin/python -m tests.lint
+
+requirements: .venv/.ready ## pin the newest versions that fit each pyproject.toml
+	@for project in $(PROJECTS); do (cd $$project && $(PIN) --extra test pyproject.toml -o requirements.txt) || exit 1; done
+	@$(PIN) tests/requirements.in -o tests/requirements.txt
+
+clean: down ## remove all that was installed, built or left by a run
+	rm -rf .run .venv $(PROJECTS:%=%/.venv)
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Each project has an environment of its own, made from its own requirements.txt.
+setup:
+	@$(MAKE) --no-print-directory --jobs=5 $(READY)
+
+.venv/.ready: tests/requirements.txt contracts/pyproject.toml
+	@echo "installing what runs the estate"
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^uv==' tests/requirements.txt) 2>/dev/null
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python -r tests/requirements.txt
+	@touch $@
+
+%/.venv/.ready: %/requirements.txt contracts/pyproject.toml | .venv/.ready
+	@echo "installing $*"
+	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python $*/.venv
+	@cd $* && ../.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt
+	@touch $@
+
+PIN := $(CURDIR)/.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: help demo up down test lint requirements clean setup
