@@ -117,9 +117,23 @@ DATABASES = {
     }
 }
 
-CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
-DJANGO_REDIS_IGNORE_EXCEPTIONS = True  # a cache that is away costs throttling, not registrations
-DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+# What is cached is JSON, not pickles: whoever can write to the cache cannot run code here. A cache
+# that is away raises RedisError, so that its reader decides what to do without it.
+CACHE_OPTIONS = {
+    "django_redis.cache.RedisCache": {
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+        "SOCKET_CONNECT_TIMEOUT": 0.5,  # seconds; a cache is worth less than the wait for it
+        "SOCKET_TIMEOUT": 0.5,
+    },
+}
+CACHE = env.cache_url("CACHE_URL", default="locmemcache://")
+CACHES = {
+    "default": CACHE
+    | {
+        "KEY_PREFIX": "order",
+        "OPTIONS": CACHE_OPTIONS.get(CACHE["BACKEND"], {}) | CACHE.get("OPTIONS", {}),
+    }
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -209,6 +223,17 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo must not make a queue
 USER_URL = env.str("USER_URL", default="http://127.0.0.1:8001")
 PRODUCT_URL = env.str("PRODUCT_URL", default="http://127.0.0.1:8003")
 INVENTORY_URL = env.str("INVENTORY_URL", default="http://127.0.0.1:8004")
+CLIENT_CONNECT_SECONDS = env.float("CLIENT_CONNECT_SECONDS", default=1.0)
+CLIENT_READ_SECONDS = env.float("CLIENT_READ_SECONDS", default=2.0)
+CLIENT_RETRIES = env.int("CLIENT_RETRIES", default=2)  # of calls that are safe to repeat
+BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)  # in a row, until nobody asks any more
+BREAKER_RESET_SECONDS = env.int("BREAKER_RESET_SECONDS", default=5)  # until one asks again
+
+# How old a price may be when an order is placed at it; and, if ORDER_AT_STALE_PRICES says that
+# orders may go on while product_project is down, how old it may be then.
+PRODUCT_CACHE_SECONDS = env.int("PRODUCT_CACHE_SECONDS", default=30)
+PRODUCT_STALE_SECONDS = env.int("PRODUCT_STALE_SECONDS", default=86_400)
+ORDER_AT_STALE_PRICES = env.bool("ORDER_AT_STALE_PRICES", default=False)
 
 DJANGO_GUID = {
     "GUID_HEADER_NAME": "X-Request-ID",

@@ -1,0 +1,46 @@
+"""What we ask user_project: users not copied yet, and its snapshot to compare the copy with."""
+
+from collections.abc import Sequence
+
+from clients.http import Remote, Unavailable
+from contracts.users import User, UserDigests, UserPage
+
+IDS_PER_CALL = 100  # as many UUIDs as fit into a request line of 4,094 bytes
+
+
+class UsersUnavailable(Unavailable):
+    """user_project gave no answer that makes sense."""
+
+    service = "user_project"
+
+
+remote = Remote("user", UsersUnavailable)
+
+
+def fetch_users(ids: Sequence[str]) -> tuple[User, ...]:
+    """Those of the users that the owner knows, tombstones included; raises UsersUnavailable."""
+    users: list[User] = []
+    for start in range(0, len(ids), IDS_PER_CALL):
+        query = {"ids": ",".join(ids[start : start + IDS_PER_CALL])}
+        users += remote.ask(
+            "GET", "/api/v1/internal/users/", query=query, answers={200: UserPage}
+        ).users
+    return tuple(users)
+
+
+def fetch_user_page(after: str | None, limit: int) -> UserPage:
+    """Up to `limit` users whose id follows `after`, with tombstones; raises UsersUnavailable."""
+    query = {"limit": str(limit)}
+    if after is not None:
+        query["after"] = after
+    return remote.ask("GET", "/api/v1/internal/users/", query=query, answers={200: UserPage})
+
+
+def fetch_digests(prefix: str) -> UserDigests:
+    """The buckets below a prefix of an even number of hex digits; raises UsersUnavailable."""
+    return remote.ask(
+        "GET",
+        "/api/v1/internal/users/digest/",
+        query={"prefix": prefix},
+        answers={200: UserDigests},
+    )
