@@ -31,7 +31,7 @@ def order(**fields: object) -> dict:
     names = {
         name: kind if isinstance(kind, tuple) else (kind, None) for name, kind in fields.items()
     }
-    required = dataclass(kw_only=True)(
+    required: type = dataclass(kw_only=True)(
         type(
             "Order",
             (),
