@@ -5,6 +5,9 @@ PROJECTS := user_project order_project product_project inventory_project
 READY := .venv/.ready $(PROJECTS:%=%/.venv/.ready)
 .DEFAULT_GOAL := help
 
+-include .env
+export
+
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1~\2/p' $(MAKEFILE_LIST) | column -t -s '~'
 

@@ -108,9 +108,7 @@ def run(suite: Suite) -> Outcome:
     report = RESULTS / f"{label.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
     begun = time.monotonic()
-    variables = {
-        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "CI")
-    }
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "CI") if name in os.environ}
     done = subprocess.run(
         [suite.python, "-m", "pytest", "-q", f"--junitxml={report}", suite.tests],
         cwd=suite.folder,

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -32,7 +33,7 @@ def demo() -> Iterator[subprocess.Popen[str]]:
 
 def folder_of(demo: subprocess.Popen[str]) -> str:
     """The folder that one demo keeps its data in, once it has made it."""
-    return wait_until(
+    return wait_until(  # type: ignore[no-any-return]
         lambda: next(
             (
                 match[0]
@@ -52,7 +53,7 @@ def environment(process: psutil.Process) -> list[str]:
         return []
 
 
-def wait_until(condition):
+def wait_until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + LIMIT_SECONDS
     while not (result := condition()):
         assert time.monotonic() < deadline, f"nothing after {LIMIT_SECONDS} s"
