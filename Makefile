@@ -9,7 +9,7 @@ READY := .venv/.ready $(PROJECTS:%=%/.venv/.ready)
 export
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1~\2/p' $(MAKEFILE_LIST) | column -t -s '~'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: setup ## play one story on the whole estate, and stop it
 	@.venv/bin/python -m tests.estate.demo
@@ -23,8 +23,12 @@ down: .venv/.ready ## stop what `make up` left running
 test: setup ## run every suite, on each engine that is reachable
 	@.venv/bin/python -m tests.suites
 
-lint: setup ## ruff, mypy, import-linter, bandit
-	@.venv/bin/python -m tests.lint
+lint: setup ## ruff, mypy in strict mode, import-linter
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy -p contracts -p tests
+	@for project in $(PROJECTS); do echo "$$project" && (cd $$project && DEBUG=1 .venv/bin/mypy .) || exit 1; done
+	@PYTHONPATH=user_project:order_project:product_project:inventory_project .venv/bin/lint-imports
 
 requirements: .venv/.ready ## pin the newest versions that fit each pyproject.toml
 	@for project in $(PROJECTS); do (cd $$project && $(PIN) --extra test pyproject.toml -o requirements.txt) || exit 1; done
