@@ -1,11 +1,14 @@
 """The read-only copy of user_project's users, and the events that could not be applied to it."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NoReturn, Self
 
 from django.db import models
 from django.utils import timezone
+
+from contracts.users import User
 
 
 class CopyIsReadOnly(TypeError):
@@ -23,6 +26,11 @@ def refuse_to_write(*args: Any, **kwargs: Any) -> NoReturn:
     raise CopyIsReadOnly
 
 
+def bounds(prefix: str) -> tuple[uuid.UUID, uuid.UUID]:
+    """The lowest and the highest id that, as 32 hex digits, starts with `prefix`."""
+    return uuid.UUID(prefix.ljust(32, "0")), uuid.UUID(prefix.ljust(32, "f"))
+
+
 class CustomerQuerySet(models.QuerySet["Customer"]):
     """Reads the copy."""
 
@@ -35,8 +43,17 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 
     def under(self, prefix: str) -> Self:
         """Those whose id, as 32 hex digits, starts with `prefix`."""
-        first, last = uuid.UUID(prefix.ljust(32, "0")), uuid.UUID(prefix.ljust(32, "f"))
+        return self.between(*bounds(prefix))
+
+    def between(self, first: uuid.UUID, last: uuid.UUID) -> Self:
+        """Those with an id from `first` to `last`, both included."""
         return self.filter(id__gte=first, id__lte=last)
+
+    def as_users(self) -> Iterator[User]:
+        """What the copy tells of each, in the owner's words; holds few of them in memory."""
+        columns = self.values_list("id", "version", "email", "name", "is_deleted")
+        for user_id, version, email, name, is_deleted in columns.iterator():
+            yield User(id=str(user_id), version=version, email=email, name=name, deleted=is_deleted)
 
 
 class Customer(models.Model):

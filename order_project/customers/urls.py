@@ -1,5 +1,10 @@
 """The routes of customers."""
 
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from customers.views import CustomerViewSet
+
+router = SimpleRouter()
+router.register("customers", CustomerViewSet)
+
+urlpatterns = router.urls

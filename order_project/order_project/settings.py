@@ -7,9 +7,11 @@ import secrets
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django_guid.integrations import CeleryIntegration
+from kombu import Exchange, Queue
 
 from order_project import keys
 
@@ -206,18 +208,74 @@ SIMPLE_JWT = {
     "USER_ID_CLAIM": "sub",
 }
 
+# The broker. RabbitMQ keeps queues that only `manage.py declare_queues` makes, counts deliveries and
+# dead-letters what is rejected; Redis has queues as soon as someone consumes, and does neither.
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+BROKER_DEAD_LETTERS = BROKER_URL.startswith(("amqp", "pyamqp"))
+DEAD_LETTERS = Queue("order.dead", queue_arguments={"x-queue-type": "quorum"})
+QUEUE_OPTIONS = (
+    {
+        "no_declare": True,
+        "queue_arguments": {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 20,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": DEAD_LETTERS.name,
+        },
+    }
+    if BROKER_DEAD_LETTERS
+    else {}
+)
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"confirm_publish": True, "confirm_timeout": 5, "read_timeout": 5, "write_timeout": 5}
-    if BROKER_URL.startswith(("amqp", "pyamqp"))
-    else {"socket_timeout": 5, "socket_connect_timeout": 2}
+    if BROKER_DEAD_LETTERS
+    else {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "visibility_timeout": 60,  # seconds until what a killed worker held is delivered again
+        "unacked_restore_interval": 5,  # seconds between looks for it
+        "unacked_restore_throttle": 1,
+    }
 )
+CELERY_TASK_QUEUES = (
+    Queue("order.user-events", Exchange("events", "topic"), "user.#", **QUEUE_OPTIONS),
+    Queue("order.tasks", Exchange("order.tasks", "direct"), "order.tasks", **QUEUE_OPTIONS),
+)
+CELERY_TASK_DEFAULT_QUEUE = "order.tasks"
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo must not make a queue
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo must not make a queue
+CELERY_WORKER_CONSUMER = "customers.consumer:Consumer"
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_DB_REUSE_MAX = 1000  # tasks a database connection; Celery's default is one
+
+RESUME_SECONDS = env.int("RESUME_SECONDS", default=5)
+VERIFY_RECENT_SECONDS = env.int("VERIFY_RECENT_SECONDS", default=300)
+COPY_LAG_SECONDS = env.float("COPY_LAG_SECONDS", default=2)  # by when an event has arrived
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file: all of this may run once more
+CELERY_BEAT_SCHEDULE = {
+    "resume pending orders": {
+        "task": "orders.tasks.resume_orders",
+        "schedule": RESUME_SECONDS,
+        "options": {"expires": RESUME_SECONDS},  # a worker that was away has one to do, not all
+    },
+    "verify recent customers": {
+        "task": "customers.tasks.verify_recent_customers",
+        "schedule": VERIFY_RECENT_SECONDS,
+        "options": {"expires": VERIFY_RECENT_SECONDS},
+    },
+    "verify all customers": {
+        "task": "customers.tasks.verify_all_customers",
+        "schedule": crontab(hour="3", minute="30"),
+        "options": {"expires": 3600},
+    },
+}
 
 # The other services, and how long to wait for them.
 USER_URL = env.str("USER_URL", default="http://127.0.0.1:8001")
@@ -262,5 +320,8 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "django_guid": {"level": "WARNING"},  # it would log each id twice more
+        "celery.worker.strategy": {"level": "WARNING"},  # tasks say themselves what they did
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
     },
 }

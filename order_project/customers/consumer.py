@@ -1,0 +1,81 @@
+"""The worker's consumer, which loses no message that it cannot read."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker import consumer
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from kombu import Message
+
+from customers.operations import is_outage, reject_message
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+
+
+class Consumer(consumer.Consumer):
+    """Puts aside what Celery would acknowledge or drop: not JSON, no task message, no such task.
+
+    RabbitMQ dead-letters what is rejected. Redis would forget it: there it becomes a RejectedEvent.
+    Bodies stay out of the log, for they are personal data.
+    """
+
+    class Blueprint(consumer.Consumer.Blueprint):
+        """Without what declares exchanges: a worker needs no right to configure the broker."""
+
+        default_steps = [
+            step for step in consumer.Consumer.Blueprint.default_steps if "delayed" not in step
+        ]
+
+    def __init__(self, *args: Any, worker_options: dict[str, Any], **kwargs: Any) -> None:
+        alone = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+        super().__init__(*args, worker_options=worker_options | alone, **kwargs)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Message) -> None:
+            try:
+                body = message.decode()
+            except Exception as error:  # whatever a stranger's bytes may cause
+                return self.on_decode_error(message, error)
+            match body, message.headers:
+                case [[*_], {}, {}], {"task": str(), "id": str()}:
+                    return handle(message)
+            return self.on_unknown_message(body, message)
+
+        return on_message
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        self.put_aside(message, f"cannot be decoded: {exc}")
+
+    def on_unknown_message(self, body: Any, message: Message) -> None:
+        self.put_aside(message, "not a task message")
+
+    def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
+        self.put_aside(message, f"no such task: {exc}")
+
+    def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
+        self.put_aside(message, f"not a task message: {exc}")
+
+    def put_aside(self, message: Message, error: str) -> None:
+        """Keep a message where staff can find it, and only then be done with it."""
+        logger.error("a message was put aside: %s", error)
+        if settings.BROKER_DEAD_LETTERS:
+            message.reject_log_error(logger, self.connection_errors)
+            return
+        try:
+            reject_message(body=message.body or "", error=error, now=timezone.now())
+        except Exception as outage:
+            if not is_outage(outage):
+                raise
+            logger.warning("the database is away, next try in %d s: %s", RETRY_SECONDS, outage)
+            self.timer.call_after(RETRY_SECONDS, self.put_aside, (message, error))
+        else:
+            message.ack_log_error(logger, self.connection_errors)
+        finally:
+            connection.close()  # the pool's children are forked from this process

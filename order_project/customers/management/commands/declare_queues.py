@@ -1,0 +1,33 @@
+"""Makes the exchange, the queues and their bindings on the broker, once, at deployment."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from kombu import Queue
+
+from order_project.celery import app
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dead_letters = [settings.DEAD_LETTERS] if settings.BROKER_DEAD_LETTERS else []
+        with app.connection_for_write() as connection:
+            try:
+                connection.connect()
+                for queue in (*dead_letters, *settings.CELERY_TASK_QUEUES):
+                    declare(queue, connection.default_channel)
+                    self.stdout.write(f"{queue.name} is there")
+            except connection.connection_errors + connection.channel_errors as error:
+                raise CommandError(
+                    f"cannot declare the queues at BROKER_URL={connection.as_uri()}: {error}"
+                ) from error
+
+
+def declare(queue: Queue, channel: Any) -> None:
+    """Declare a queue, even one that workers are told not to, with its exchange and binding."""
+    bound = queue(channel)
+    bound.no_declare = False
+    bound.declare()

@@ -1,0 +1,199 @@
+"""What changes the copy: events, snapshots, and the repair of what differs from the owner."""
+
+import json
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, transaction
+from django.utils import timezone
+
+from clients.users import fetch_user_page, fetch_users
+from contracts.users import User
+from customers import projection
+from customers.drift import PAGE, Drift, batches, confirm
+from customers.events import BadEvent, ReadEvent
+from customers.models import Customer, RejectedEvent
+from customers.projection import Row
+
+logger = logging.getLogger(__name__)
+
+REJECTED = uuid.UUID("0d8b3c1e-6b1f-4a5e-9f5c-3c0f6a1f6d55")  # the namespace of their ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of some users: `stale` ones the copy had already, as new or newer."""
+
+    applied: int = 0
+    stale: int = 0
+    rejected: int = 0
+    request_ids: frozenset[str] = frozenset()
+
+    def __add__(self, other: "Applied") -> "Applied":
+        return Applied(
+            applied=self.applied + other.applied,
+            stale=self.stale + other.stale,
+            rejected=self.rejected + other.rejected,
+            request_ids=self.request_ids | other.request_ids,
+        )
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the database did not do its work, rather than refuse what it was given."""
+    return isinstance(error, (DatabaseError, InterfaceError)) and not isinstance(
+        error, (DataError, IntegrityError)
+    )
+
+
+def apply_users(*, users: Iterable[User], now: datetime) -> Applied:
+    """Bring the copy up to these states, each where it is newer than what the copy has.
+
+    Raises UnfitUser, and writes none, where the copy cannot hold one of them.
+    """
+    return _project([Row.of(user, now=now) for user in users])
+
+
+def _project(rows: Sequence[Row]) -> Applied:
+    newest: dict[uuid.UUID, Row] = {}
+    for row in rows:
+        known = newest.setdefault(row.id, row)
+        if row.version > known.version:
+            newest[row.id] = row
+    applied = projection.upsert_newer(sorted(newest.values()))
+    return Applied(applied=applied, stale=len(rows) - applied)
+
+
+def apply_user_events(*, payloads: Sequence[object], now: datetime) -> Applied:
+    """Apply the events of one message, in one transaction; those that cannot be are rejected.
+
+    To apply a message again changes nothing. Raises what the database raises while it is away.
+    """
+    events: list[ReadEvent] = []
+    refused: list[tuple[str, str]] = []
+    for payload in payloads:
+        try:
+            events.append(ReadEvent.of(payload, now=now))
+        except BadEvent as error:
+            refused.append((json.dumps(payload), str(error)))
+    try:
+        with transaction.atomic():
+            applied = _project([event.row for event in events])
+            _reject(refused, now)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        logger.exception("%d events could not be applied together", len(payloads))
+        if len(payloads) == 1:
+            _reject([(json.dumps(payloads[0]), repr(error))], now)
+            return Applied(rejected=1)
+        alone = (apply_user_events(payloads=[payload], now=now) for payload in payloads)
+        return sum(alone, Applied())
+    request_ids = frozenset(event.request_id for event in events if event.request_id)
+    return applied + Applied(rejected=len(refused), request_ids=request_ids)
+
+
+def reject_message(*, body: bytes | str, error: str, now: datetime) -> None:
+    """Keep a message of which nothing could be applied, where staff can see it."""
+    text = body if isinstance(body, str) else body.decode(errors="backslashreplace")
+    _reject([(text.replace("\0", "\\0"), error)], now)
+
+
+def _reject(refused: Iterable[tuple[str, str]], now: datetime) -> None:
+    rows = {}
+    for payload, error in refused:
+        row_id = uuid.uuid5(REJECTED, payload)
+        rows[row_id] = RejectedEvent(id=row_id, payload=payload, error=error, received_at=now)
+    if rows:
+        known = RejectedEvent.objects.filter(id__in=rows).values_list("id", flat=True)
+        RejectedEvent.objects.bulk_create([rows[row_id] for row_id in rows.keys() - set(known)])
+
+
+def retry_rejected(*, rejected: RejectedEvent, by: str, now: datetime) -> None:
+    """Apply a rejected event once more and note who had it resolved; raises BadEvent."""
+    try:
+        payload = json.loads(rejected.payload)
+    except ValueError as error:
+        raise BadEvent(f"the message is not JSON: {error}") from error
+    event = ReadEvent.of(payload, now=now)
+    with transaction.atomic():
+        _project([event.row])
+        RejectedEvent.objects.unresolved().filter(pk=rejected.pk).update(
+            resolved_at=now, resolved_by=by
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltPage:
+    """One page of the owner's snapshot that was applied; go on `after` it until that is None."""
+
+    users: int
+    applied: int
+    after: str | None
+
+
+def rebuild_page(*, after: str | None, now: datetime) -> RebuiltPage:
+    """Apply the page of the owner's snapshot behind `after`; raises UsersUnavailable, UnfitUser.
+
+    It is safe while events are applied. It adds and updates; what the owner does not know stays,
+    for verify_customers to find.
+    """
+    page = fetch_user_page(after, PAGE)
+    applied = apply_users(users=page.users, now=now)
+    return RebuiltPage(len(page.users), applied.applied, page.next)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How the copy compares with its owner."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    examples: list[Drift] = field(default_factory=list)  # the first of them
+    repaired: int = 0
+
+    EXAMPLES = 1000
+
+    @property
+    def drifted(self) -> int:
+        return self.kinds.total()
+
+
+def verify_customers(
+    *,
+    suspects: Iterable[Drift],
+    repair: bool,
+    lag: float,
+    wait: Callable[[float], None],
+) -> Verdict:
+    """Look at suspects again after `lag` seconds, by when any event must have arrived.
+
+    What still differs is drift, and with `repair` is made equal to the owner. Safe under traffic
+    and side by side with itself. Raises UsersUnavailable.
+    """
+    verdict = Verdict()
+    for batch in batches(suspects, 20_000):  # bounds the memory, and how often we wait
+        wait(lag)
+        for drifts in batches(confirm(batch), PAGE):
+            verdict.kinds.update(drift.kind for drift in drifts)
+            verdict.examples += drifts[: verdict.EXAMPLES - len(verdict.examples)]
+            if repair:
+                repair_customers(drifts=drifts)
+                verdict.repaired += len(drifts)
+    return verdict
+
+
+def repair_customers(*, drifts: Sequence[Drift]) -> None:
+    """Make the copy of these users equal to the owner, even where it is ahead.
+
+    A row that changed since it was looked at is left alone: an event was faster.
+    """
+    wrong = {each.id: each.ours for each in drifts if each.ours and not each.is_behind}
+    with transaction.atomic():
+        held = Customer.objects.select_for_update().filter(id__in=wrong).order_by("id")
+        projection.remove(user.id for user in held.as_users() if user == wrong[user.id])
+        apply_users(users=[each.theirs for each in drifts if each.theirs], now=timezone.now())
+    # What the owner did while the copy was ahead was refused as stale, and will not come again.
+    apply_users(users=fetch_users([each.id for each in drifts]), now=timezone.now())

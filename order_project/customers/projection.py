@@ -1,0 +1,132 @@
+"""The one door through which the copy is written: newer states in, wrong rows out."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+from django.db import connection
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from contracts.users import User
+from customers.models import Customer
+
+LARGEST_VERSION = 2**63 - 1  # what a bigint holds
+DUPLICATE_KEY = 11000  # https://www.mongodb.com/docs/manual/reference/error-codes/
+
+
+class UnfitUser(ValueError):
+    """A user that the copy cannot hold; says which and why."""
+
+
+class Row(NamedTuple):
+    """One row to be, in the order of the model's fields."""
+
+    id: UUID
+    version: int
+    email: str
+    name: str
+    is_deleted: bool
+    changed_at: datetime | None
+    synced_at: datetime
+
+    @classmethod
+    def of(cls, user: User, *, now: datetime, changed_at: datetime | None = None) -> Self:
+        """Maps a user to a row, a tombstone to one without personal data; raises UnfitUser."""
+        try:
+            user_id = UUID(user.id)
+        except ValueError:
+            raise UnfitUser(f"the id {user.id!r} is not a UUID") from None
+        if not 1 <= user.version <= LARGEST_VERSION:
+            raise UnfitUser(f"the version {user.version} of {user.id} is not a positive bigint")
+        for field, text, limit in (
+            ("email", user.email, Customer.EMAIL_LENGTH),
+            ("name", user.name, Customer.NAME_LENGTH),
+        ):
+            if len(text) > limit:
+                raise UnfitUser(f"the {field} of {user.id} is longer than {limit} characters")
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                raise UnfitUser(f"the {field} of {user.id} has a character no database can store")
+        email, name = ("", "") if user.deleted else (user.email, user.name)
+        return cls(user_id, user.version, email, name, user.deleted, changed_at, now)
+
+
+FIELDS = Customer._meta.concrete_fields
+COLUMNS = [field.column for field in FIELDS]
+UPSERT = f"""
+    INSERT INTO {Customer._meta.db_table} ({", ".join(COLUMNS)}) {{rows}}
+    ON CONFLICT (id) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])}
+    WHERE excluded.version > {Customer._meta.db_table}.version
+"""  # noqa: S608 - made of the model's own names
+
+
+def upsert_newer(rows: Sequence[Row]) -> int:
+    """Writes, in one statement, each row that is newer than what the copy has; tells how many.
+
+    The rows have distinct ids and are sorted by id, so that two writers cannot deadlock.
+    """
+    if not rows:
+        return 0
+    prepared = [
+        [field.get_db_prep_save(value, connection) for field, value in zip(FIELDS, row)]
+        for row in rows
+    ]
+    return WRITERS[connection.vendor](prepared)
+
+
+def upsert_by_unnest(rows: Sequence[Sequence[Any]]) -> int:
+    """PostgreSQL: an array a column, so that the statement is the same for any number of rows."""
+    arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in FIELDS)
+    statement = UPSERT.format(rows=f"SELECT * FROM unnest({arrays})")  # noqa: S608 - types alone
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+        return cursor.rowcount
+
+
+def upsert_by_executemany(rows: Sequence[Sequence[Any]]) -> int:
+    """SQLite: prepared once and run in this process, so that no limit on variables applies."""
+    values = ", ".join(["%s"] * len(COLUMNS))
+    with connection.cursor() as cursor:
+        cursor.executemany(UPSERT.format(rows=f"VALUES ({values})"), rows)
+        return cursor.rowcount
+
+
+@wrap_database_errors
+def upsert_by_bulk_write(rows: Sequence[Sequence[Any]]) -> int:
+    """MongoDB: one unordered bulk write, and a second for what it found already there.
+
+    A filter by version misses a document that is as new, and then the upsert fails on its `_id`.
+    It fails likewise where another writer was first with an older one: such a document exists by
+    now, so that the same update without the upsert decides.
+    """
+    collection = connection.get_collection(Customer._meta.db_table)
+    updates = []
+    for user_id, version, *rest in rows:
+        is_older = {"_id": user_id, "version": {"$lt": version}}
+        document = dict(zip(COLUMNS[1:], [version, *rest], strict=True))
+        updates.append((is_older, {"$set": document}))
+    try:
+        result = collection.bulk_write([UpdateOne(*u, upsert=True) for u in updates], ordered=False)
+        return result.upserted_count + result.modified_count
+    except BulkWriteError as error:
+        failures = error.details["writeErrors"]
+        if any(failure["code"] != DUPLICATE_KEY for failure in failures):
+            raise
+        applied = error.details["nUpserted"] + error.details["nModified"]
+        again = [UpdateOne(*updates[failure["index"]]) for failure in failures]
+        return applied + collection.bulk_write(again, ordered=False).modified_count
+
+
+WRITERS = {
+    "postgresql": upsert_by_unnest,
+    "sqlite": upsert_by_executemany,
+    "mongodb": upsert_by_bulk_write,
+}
+
+
+def remove(ids: Iterable[str]) -> None:
+    """Deletes these rows of the copy."""
+    Customer._base_manager.filter(id__in=list(ids)).delete()

@@ -1,0 +1,111 @@
+"""What comes by the broker: user_project's events, and beat's reminders."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from celery import shared_task
+from celery.exceptions import Reject
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from clients.users import UsersUnavailable
+from customers import drift
+from customers.drift import Drift
+from customers.operations import (
+    Applied,
+    apply_user_events,
+    is_outage,
+    reject_message,
+    verify_customers,
+)
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+PATIENCE_SECONDS = 600  # below RabbitMQ's consumer_timeout of 30 minutes
+
+
+@shared_task(
+    name="user.events",
+    acks_late=True,  # after the commit
+    acks_on_failure=False,
+    acks_on_timeout=False,
+    reject_on_worker_lost=True,
+)
+def receive_user_events(*args: Any, **kwargs: Any) -> None:
+    """One message of user_project: `args` is `[[event, ...]]`."""
+    now = timezone.now()
+    match args:
+        case ([*payloads],) if not kwargs:
+            applied = wait_for_database(lambda: apply_user_events(payloads=payloads, now=now))
+        case _:
+            body, error = json.dumps([args, kwargs]), "not one list of events"
+            wait_for_database(lambda: reject_message(body=body, error=error, now=now))
+            applied = Applied(rejected=1)
+    requests = sorted(applied.request_ids)
+    logger.info(
+        "%d users applied, %d stale, %d rejected; requests: %s",
+        applied.applied,
+        applied.stale,
+        applied.rejected,
+        ", ".join(requests[:10]) or "none",
+    )
+
+
+def wait_for_database(
+    act: Callable[[], Result], *, wait: Callable[[float], None] = time.sleep
+) -> Result:
+    """Act, again and again until the database does its work.
+
+    The message is not acknowledged meanwhile. After PATIENCE_SECONDS it goes back to the broker,
+    which delivers it anew: only RabbitMQ counts that, towards the delivery limit of the queue.
+    """
+    pause, waited = SHORTEST_PAUSE_SECONDS, 0.0
+    while True:
+        try:
+            return act()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            connection.close()
+            if waited >= PATIENCE_SECONDS:
+                raise Reject(error, requeue=True) from error
+            logger.warning("the database is away, next try in %.1f s: %s", pause, error)
+            wait(pause)
+            waited += pause
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+@shared_task
+def verify_recent_customers() -> None:
+    """Mend what was written to the copy lately and differs from the owner."""
+    since = timezone.now() - timedelta(seconds=2 * settings.VERIFY_RECENT_SECONDS)
+    mend(drift.find_recent_suspects(since))
+
+
+@shared_task
+def verify_all_customers() -> None:
+    """Mend whatever differs from the owner."""
+    mend(drift.find_suspects())
+
+
+def mend(suspects: Iterable[Drift]) -> None:
+    """Repair what is drift among the suspects, and tell."""
+    try:
+        verdict = verify_customers(
+            suspects=suspects, repair=True, lag=settings.COPY_LAG_SECONDS, wait=time.sleep
+        )
+    except UsersUnavailable as error:
+        logger.warning("the copy was not verified: %s", error)
+        return
+    if verdict.drifted:
+        logger.warning("repaired %d customers: %s", verdict.repaired, dict(verdict.kinds))
+    else:
+        logger.info("the copy equals its owner")
