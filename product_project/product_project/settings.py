@@ -82,13 +82,13 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
-ENGINE_OPTIONS = {
+ENGINE_OPTIONS: dict[str, dict[str, object]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
-    "django.db.backends.postgresql": {"pool": True},
+    "django.db.backends.postgresql": {"pool": {"timeout": 5}},  # seconds; refuse, not hang
     "django.db.backends.mysql": {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -143,6 +143,8 @@ CSRF_COOKIE_NAME = "product_csrftoken"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # bytes; the largest honest body is a few kB
 LOGIN_URL = reverse_lazy("admin:login")
 
+PRODUCT_MAX_AGE_SECONDS = env.int("PRODUCT_MAX_AGE_SECONDS", default=30)  # in anyone's cache
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication",
@@ -150,13 +152,11 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
-        "product_project.parsers.BoundedJSONParser",
+        "product_project.parsers.JSONParser",
         "rest_framework.parsers.FormParser",
     ],
-    "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "product_project.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 

@@ -17,7 +17,7 @@ def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
     for key in key_set["keys"]:
         if key["kid"] == kid:
             return jwt.PyJWK(key)
-    raise jwt.InvalidKeyError(f"no key {kid!r} is known")
+    raise jwt.InvalidTokenError(f"no key {kid!r} is known")
 
 
 class KeySetBackend(TokenBackend):

@@ -10,7 +10,9 @@ from product_project import health
 admin.site.site_header = admin.site.site_title = "product_project"
 admin.site.index_title = "What is for sale"
 
-handler500 = "rest_framework.exceptions.server_error"
+handler400 = "product_project.errors.bad_request"
+handler404 = "product_project.errors.page_not_found"
+handler500 = "product_project.errors.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),

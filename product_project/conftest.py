@@ -1,0 +1,121 @@
+"""What every test of this project may ask for: people with tokens, and products."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.contrib.auth.models import User
+from django.db import connection
+from jwt.algorithms import RSAAlgorithm
+from rest_framework.test import APIClient
+
+from product_project.tokens import KeySet
+from products import operations
+from products.models import Product
+
+
+def make_key_set(kid: str) -> KeySet:
+    key = RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048), as_dict=True)
+    return {"keys": [key | {"kid": kid}]}
+
+
+def public_part(key_set: KeySet) -> KeySet:
+    members = ("kty", "n", "e", "kid")
+    return {"keys": [{name: key[name] for name in members} for key in key_set["keys"]]}
+
+
+USER_KEYS = make_key_set("user-1")  # user_project's, as far as these tests are concerned
+
+
+def make_token(*, key_set: KeySet = USER_KEYS, kid: str | None = None, **claims: Any) -> str:
+    """A token as user_project gives it to Ann; `claims` replace its own."""
+    now = int(time.time())
+    key = key_set["keys"][0]
+    honest = {
+        "token_type": "access",
+        "jti": uuid.uuid4().hex,
+        "iss": "user",
+        "sub": "a0000001-0000-4000-8000-000000000000",
+        "is_staff": False,
+        "iat": now,
+        "exp": now + 900,
+    }
+    headers = {"kid": kid or key["kid"]}
+    return jwt.encode(honest | claims, jwt.PyJWK(key).key, "RS256", headers=headers)
+
+
+def client_with(token: str) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone whom only user_project knows."""
+
+    id: str
+    is_staff: bool
+
+    @property
+    def client(self) -> APIClient:
+        return client_with(make_token(sub=self.id, is_staff=self.is_staff))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file, as everywhere but in tests: in memory, writers do not wait for another."""
+    if connection.vendor == "sqlite":
+        file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(file)
+
+
+@pytest.fixture(autouse=True)
+def _keys_of_user_project(settings: Any) -> None:
+    settings.USER_PUBLIC_KEYS = public_part(USER_KEYS)
+
+
+@pytest.fixture
+def ann() -> Person:
+    """Buys; may change nothing here."""
+    return Person("a0000001-0000-4000-8000-000000000000", is_staff=False)
+
+
+@pytest.fixture
+def cleo() -> Person:
+    """Is staff, with a token of user_project."""
+    return Person("c0000001-0000-4000-8000-000000000000", is_staff=True)
+
+
+@pytest.fixture
+def clerk(db: None) -> User:
+    """Is staff of this service alone, and logs in to its admin."""
+    return User.objects.create_superuser("clerk")
+
+
+@pytest.fixture
+def put_on_sale(db: None) -> Callable[..., Product]:
+    """Puts a product into the catalogue; what is not said is as of the tent."""
+
+    def put(sku: str = "TENT-2P", **details: Any) -> Product:
+        tent: dict[str, Any] = {
+            "name": "Ridge tent",
+            "category": "shelter",
+            "price": Decimal("249.00"),
+        }
+        return operations.create_product(sku=sku, changed_by="seed", **(tent | details))
+
+    return put
+
+
+@pytest.fixture
+def tent(put_on_sale: Callable[..., Product]) -> Product:
+    return put_on_sale()

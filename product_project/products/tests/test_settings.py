@@ -1,0 +1,64 @@
+"""What the environment must say before the service starts, as a deployment would see it."""
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from conftest import USER_KEYS, public_part
+
+PROJECT = Path(__file__).parents[2]
+FILLED_IN = {
+    "SECRET_KEY": secrets.token_urlsafe(50),
+    "USER_PUBLIC_KEYS": json.dumps(public_part(USER_KEYS)),
+    "ALLOWED_HOSTS": "products.example.com",
+}
+
+
+def example() -> dict[str, str]:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match("[A-Z]", line))
+
+
+def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+
+
+class TestSettings:
+    def test_refuse_an_empty_environment_and_name_what_is_missing(self):
+        started = manage("check", env={})
+
+        assert started.returncode != 0
+        assert started.stderr == (
+            "product_project cannot start: set SECRET_KEY, ALLOWED_HOSTS, USER_PUBLIC_KEYS in the "
+            "environment (.env.example explains each), or DEBUG=1 to try the service out\n"
+        )
+
+    def test_are_fit_for_production_with_the_example_filled_in(self):
+        env = example()
+        assert {name for name, value in env.items() if not value} == set(FILLED_IN)
+
+        checked = manage("check", "--deploy", "--fail-level", "WARNING", env=env | FILLED_IN)
+
+        assert checked.returncode == 0, checked.stderr
+        assert "no issues" in checked.stdout
+
+    def test_refuse_an_engine_that_is_not_supported(self):
+        env = example() | FILLED_IN | {"DATABASE_URL": "oracle://user:password@127.0.0.1/name"}
+
+        started = manage("check", env=env)
+
+        assert started.returncode != 0
+        assert "DATABASE_URL must start with" in started.stderr
+        assert "Traceback" not in started.stderr
+
+
+@pytest.mark.django_db
+def test_migrations_say_all_that_models_say():
+    call_command("makemigrations", "--check", "--dry-run")
