@@ -6,7 +6,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import responses
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -66,10 +65,3 @@ def rough_server() -> Iterator[RoughServer]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture
-def border() -> Iterator[responses.RequestsMock]:
-    """The other services, as far as they matter to a test; whatever it does not tell is refused."""
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock

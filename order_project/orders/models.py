@@ -1,0 +1,87 @@
+"""What was bought: one row an order, lines and all, so that each change is one atomic write."""
+
+import uuid
+from datetime import datetime
+from typing import Self
+
+import msgspec
+from django.db import models
+
+from contracts.inventory import ReservationLine
+from contracts.orders import OrderLine
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    """Selects orders."""
+
+    def of_customer(self, customer_id: uuid.UUID) -> Self:
+        return self.filter(customer_id=customer_id)
+
+    def due(self, now: datetime) -> Self:
+        """Those that inventory_project should be asked about, the longest due first."""
+        return self.filter(resume_at__lte=now).order_by("resume_at")
+
+
+class Order(models.Model):
+    """What one customer bought at once, at the prices of that moment.
+
+    `lines` and `short` are JSON of the contracts OrderLine and Shortage. The customer is a row of
+    the copy, without a foreign key: the copy may be late, or rebuilt.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"  # inventory has yet to say whether it holds the stock
+        CONFIRMED = "confirmed"
+        REJECTED = "rejected"  # something was short
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    customer_id = models.UUIDField()
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    lines = models.JSONField()
+    total_amount = models.DecimalField(max_digits=15, decimal_places=2)  # exact on SQLite too
+    total_currency = models.CharField(max_length=3)
+    short = models.JSONField(default=list, blank=True)
+    placed_at = models.DateTimeField()
+    priced_at = models.DateTimeField(help_text="When the oldest of its prices was read.")
+    resume_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When to ask inventory_project again; empty once it has nothing more to say.",
+    )
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="How often it was resumed without an answer."
+    )
+    stock_released_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When inventory_project let go of what it held, or might yet have held.",
+    )
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "idempotency_key"], name="order_once"),
+        ]
+        indexes = [
+            models.Index(fields=["-placed_at"], name="order_newest"),
+            models.Index(fields=["customer_id", "-placed_at"], name="order_of_customer"),
+            models.Index(fields=["status", "-placed_at"], name="order_of_status"),
+            models.Index(fields=["resume_at"], name="order_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"
+
+    @property
+    def order_lines(self) -> tuple[OrderLine, ...]:
+        return msgspec.convert(self.lines, tuple[OrderLine, ...])
+
+    @property
+    def reservation_lines(self) -> tuple[ReservationLine, ...]:
+        """The lines as inventory_project, and whoever repeats an order, knows them."""
+        return tuple(
+            ReservationLine(sku=line.sku, quantity=line.quantity) for line in self.order_lines
+        )

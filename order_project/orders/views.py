@@ -1,0 +1,140 @@
+"""The HTTP doors of orders: they translate, call one operation, and answer."""
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import serializers, status
+from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied
+from rest_framework.generics import GenericAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from order_project.parsers import BoundedJSONParser
+from orders import operations, schemas
+from orders.models import Order
+from orders.serializers import (
+    OrderSerializer,
+    PlacedOrderSerializer,
+    PlaceOrderSerializer,
+    describe_order,
+    describe_orders,
+    explain_order,
+)
+
+STATUS_OF_PLACED = {
+    Order.Status.CONFIRMED: status.HTTP_201_CREATED,
+    Order.Status.PENDING: status.HTTP_202_ACCEPTED,
+    Order.Status.REJECTED: status.HTTP_409_CONFLICT,
+    Order.Status.CANCELLED: status.HTTP_200_OK,  # since, where the key of its request came back
+}
+
+
+class NewestFirst(CursorPagination):
+    """Pages that do not shift while orders come in, and that need no count."""
+
+    ordering = ("-placed_at", "-id")
+    page_size_query_param = "page_size"
+    max_page_size = 100
+
+
+def customer_id_of(request: Request) -> uuid.UUID:
+    """Who calls, by a token of user_project; refuses those who are logged in here alone."""
+    if request.auth is None:
+        raise PermissionDenied(
+            "You are logged in as local staff, who are no customers: "
+            "send the token of a user of user_project."
+        )
+    try:
+        return uuid.UUID(str(request.user.id))
+    except ValueError as error:
+        raise AuthenticationFailed("The token names no user: log in again.") from error
+
+
+def idempotency_key_of(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= 255:
+        raise serializers.ValidationError(
+            {"Idempotency-Key": ["Send 1 to 255 characters, such as a new UUID, or no key at all."]}
+        )
+    return key
+
+
+class OrderDoor(GenericAPIView[Order]):
+    """Shows staff every order, and everyone else their own."""
+
+    queryset = Order.objects.all()
+    serializer_class = OrderSerializer
+    filter_backends = []
+    parser_classes = [BoundedJSONParser]  # a form cannot tell lines
+
+    def get_queryset(self) -> QuerySet[Order]:
+        orders = Order.objects.all()
+        if self.request.user.is_staff:
+            return orders
+        return orders.of_customer(customer_id_of(self.request))
+
+    def find_order(self, order_id: uuid.UUID) -> Order:
+        order = self.get_queryset().filter(pk=order_id).first()
+        if order is None:
+            raise NotFound(f"There is no order {order_id} of yours: look at the list of orders.")
+        return order
+
+    def answer(self, order: Order) -> Response:
+        return Response(self.get_serializer(describe_orders([order])[0]).data)
+
+
+@schemas.orders
+class OrderList(OrderDoor):
+    """Place an order; list orders."""
+
+    filter_backends = [DjangoFilterBackend]
+    filterset_fields = ["status"]
+    pagination_class = NewestFirst
+
+    def get(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        return self.get_paginated_response(
+            self.get_serializer(describe_orders(page), many=True).data
+        )
+
+    def post(self, request: Request) -> Response:
+        now = timezone.now()
+        customer_id = customer_id_of(request)
+        key = idempotency_key_of(request)
+        body = PlaceOrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        customer = operations.find_customer(customer_id=customer_id, now=now)
+        order = operations.place_order(
+            customer=customer, lines=body.validated_data["lines"], idempotency_key=key, now=now
+        )
+        answer: dict[str, Any] = PlacedOrderSerializer(describe_order(order, customer)).data
+        if detail := explain_order(order):
+            answer["detail"] = detail
+        return Response(
+            answer,
+            status=STATUS_OF_PLACED[Order.Status(order.status)],
+            headers={"Location": reverse("order", args=[order.id])},
+        )
+
+
+@schemas.order
+class OrderDetail(OrderDoor):
+    """Read one order."""
+
+    def get(self, request: Request, order_id: uuid.UUID) -> Response:
+        return self.answer(self.find_order(order_id))
+
+
+@schemas.cancellation
+class Cancellation(OrderDoor):
+    """Cancel an order."""
+
+    def post(self, request: Request, order_id: uuid.UUID) -> Response:
+        order = self.find_order(order_id)
+        operations.cancel_order(order=order, now=timezone.now())
+        return self.answer(order)
