@@ -3,9 +3,12 @@
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
+
+from stock.stores import stock_store
 
 logger = logging.getLogger(__name__)
 
@@ -14,8 +17,13 @@ def database() -> None:
     Session.objects.filter(session_key="-").exists()
 
 
-# What no request can do without.
-VITAL: dict[str, Callable[[], None]] = {"database": database}
+def stock() -> None:
+    stock_store().levels(skus=[])
+
+
+def vital() -> dict[str, Callable[[], None]]:
+    """What no request can do without."""
+    return {"database": database} | ({"stock": stock} if settings.STOCK_URL else {})
 
 
 @never_cache
@@ -28,7 +36,7 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 while requests can be served, 503 otherwise, and the state of each part by its name."""
     parts = {}
-    for name, probe in VITAL.items():
+    for name, probe in vital().items():
         try:
             probe()
             parts[name] = "ok"

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework import status
-from rest_framework.exceptions import APIException
-from rest_framework.parsers import JSONParser
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
 
 class PayloadTooLarge(APIException):
@@ -15,11 +15,22 @@ class PayloadTooLarge(APIException):
     default_code = "payload_too_large"
 
 
-class BoundedJSONParser(JSONParser):
-    """DRF's JSON parser under DATA_UPLOAD_MAX_MEMORY_SIZE, which Django enforces on forms alone."""
+class Bounded(BaseParser):
+    """Holds every body under DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does for forms alone."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if int((parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0) > limit:
             raise PayloadTooLarge(f"The body may have at most {limit} bytes; send less at a time.")
-        return super().parse(stream, media_type, parser_context)
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The body nests too deep; send the fields as documented.") from error
+
+
+class BoundedJSONParser(Bounded, JSONParser):
+    """What clients send."""
+
+
+class BoundedFormParser(Bounded, MultiPartParser):
+    """What the forms of the browsable API send."""

@@ -5,6 +5,7 @@ Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/inven
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -83,13 +84,13 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
-ENGINE_OPTIONS = {
+ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
-    "django.db.backends.postgresql": {"pool": True},
+    "django.db.backends.postgresql": {"pool": {"min_size": 1, "max_size": 20}},
     "django.db.backends.mysql": {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -110,6 +111,14 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+
+# Levels and reservations are in the database, or in a Redis that keeps its data; keys are prefixed.
+STOCK_URL = env.str("STOCK_URL", default="")
+if STOCK_URL and not STOCK_URL.startswith(("redis://", "rediss://")):
+    raise ImproperlyConfigured(
+        "STOCK_URL must start with redis:// or rediss://, or be empty for stock in the database"
+    )
+STOCK_PREFIX = env.str("STOCK_PREFIX", default="{inventory}:")  # braces: one slot of a cluster
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -152,7 +161,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
         "inventory_project.parsers.BoundedJSONParser",
-        "rest_framework.parsers.FormParser",
+        "inventory_project.parsers.BoundedFormParser",
     ],
     "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",

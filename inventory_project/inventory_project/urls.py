@@ -10,6 +10,8 @@ from inventory_project import health
 admin.site.site_header = admin.site.site_title = "inventory_project"
 admin.site.index_title = "What is on the shelf"
 
+handler400 = "rest_framework.exceptions.bad_request"
+handler404 = "inventory_project.errors.not_found"
 handler500 = "rest_framework.exceptions.server_error"
 
 urlpatterns = [

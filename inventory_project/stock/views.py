@@ -1,0 +1,155 @@
+"""The HTTP doors: they translate, call one operation, and answer."""
+
+from typing import Any
+from uuid import UUID
+
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import status
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import ValidationError
+from rest_framework.filters import SearchFilter
+from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.permissions import AllowAny, IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework_simplejwt.authentication import JWTStatelessUserAuthentication
+
+from contracts.inventory import ReservationLine
+from inventory_project.parsers import BoundedJSONParser
+from inventory_project.tokens import IsService, Service, ServiceAuthentication
+from stock import operations, schemas
+from stock.filters import MAX_SKUS, ItemFilter
+from stock.models import Item
+from stock.serializers import (
+    ReceiptSerializer,
+    ReservationRequestSerializer,
+    ReservationSerializer,
+    SkuSerializer,
+    StockLevelSerializer,
+)
+from stock.stores import stock_store
+from stock.stores.protocol import ReservationUnknown
+
+
+def name_of(request: Request) -> str:
+    """Whom the ledger names: a service, the id in a person's token, or a local login."""
+    if isinstance(request.user, Service):
+        return request.user.name
+    return str(request.user.id if request.auth else request.user.get_username())
+
+
+def valid(sku: str) -> str:
+    path = SkuSerializer(data={"sku": sku})
+    path.is_valid(raise_exception=True)
+    return str(path.validated_data["sku"])
+
+
+class Pages(PageNumberPagination):
+    page_size = MAX_SKUS  # whatever is asked for by name comes in one answer
+
+
+@schemas.stock_list
+class StockList(ListAPIView[Item]):
+    permission_classes = [AllowAny]
+    queryset = Item.objects.order_by("sku")
+    filter_backends = [DjangoFilterBackend, SearchFilter]
+    filterset_class = ItemFilter
+    search_fields = ["sku", "shelf"]
+    pagination_class = Pages
+    serializer_class = StockLevelSerializer
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        items = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        levels = stock_store().levels(skus=[item.sku for item in items])
+        return self.get_paginated_response(self.get_serializer(levels.values(), many=True).data)
+
+
+@schemas.stock_detail
+class StockDetail(GenericAPIView[Item]):
+    permission_classes = [AllowAny]
+    serializer_class = StockLevelSerializer
+
+    def get(self, request: Request, sku: str) -> Response:
+        sku = valid(sku)
+        if not Item.objects.filter(sku=sku).exists():
+            raise operations.ItemUnknown(sku)
+        level = stock_store().levels(skus=[sku])[sku]
+        return Response(self.get_serializer(level).data)
+
+
+@schemas.receipts
+class ReceiptList(GenericAPIView[Item]):
+    permission_classes = [IsAdminUser]
+    serializer_class = ReceiptSerializer
+
+    def post(self, request: Request, sku: str) -> Response:
+        receipt = self.get_serializer(data=request.data)
+        receipt.is_valid(raise_exception=True)
+        level, is_new = operations.receive_stock(
+            sku=valid(sku),
+            by=name_of(request),
+            receipt_id=idempotency_key(request),
+            **receipt.validated_data,
+        )
+        return Response(
+            StockLevelSerializer(level).data,
+            status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+        )
+
+
+def idempotency_key(request: Request) -> UUID | None:
+    key = request.headers.get("Idempotency-Key")
+    try:
+        return UUID(key) if key else None
+    except ValueError as error:
+        raise ValidationError(
+            {"Idempotency-Key": [f"{key!r} is not a UUID; make a new one for each receipt."]}
+        ) from error
+
+
+class ReservationDoor(GenericAPIView[Any]):
+    authentication_classes = [
+        ServiceAuthentication,
+        JWTStatelessUserAuthentication,
+        SessionAuthentication,
+    ]
+    parser_classes = [BoundedJSONParser]
+    serializer_class = ReservationSerializer
+
+
+@schemas.reservations
+class ReservationDetail(ReservationDoor):
+    permission_classes = [IsService]
+
+    def get(self, request: Request, order_id: UUID) -> Response:
+        reservation = stock_store().reservation(order_id=order_id)
+        if reservation is None:
+            raise ReservationUnknown(order_id)
+        return Response(ReservationSerializer(reservation).data)
+
+    def put(self, request: Request, order_id: UUID) -> Response:
+        body = ReservationRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        reservation, is_new = operations.reserve_stock(
+            order_id=order_id,
+            lines=tuple(ReservationLine(**line) for line in body.validated_data["lines"]),
+            by=name_of(request),
+        )
+        return Response(
+            ReservationSerializer(reservation).data,
+            status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+        )
+
+    def delete(self, request: Request, order_id: UUID) -> Response:
+        reservation = operations.release_stock(order_id=order_id, by=name_of(request))
+        return Response(ReservationSerializer(reservation).data)
+
+
+@schemas.fulfilment
+class Fulfilment(ReservationDoor):
+    permission_classes = [IsAdminUser | IsService]
+
+    def post(self, request: Request, order_id: UUID) -> Response:
+        reservation = operations.fulfil_reservation(order_id=order_id, by=name_of(request))
+        return Response(ReservationSerializer(reservation).data)
