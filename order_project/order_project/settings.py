@@ -208,7 +208,7 @@ SIMPLE_JWT = {
     "USER_ID_CLAIM": "sub",
 }
 
-# The broker. RabbitMQ keeps queues that only `manage.py declare_queues` makes, counts deliveries and
+# The broker. RabbitMQ has the queues that `manage.py declare_queues` made, counts deliveries and
 # dead-letters what is rejected; Redis has queues as soon as someone consumes, and does neither.
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
 BROKER_DEAD_LETTERS = BROKER_URL.startswith(("amqp", "pyamqp"))
@@ -292,6 +292,11 @@ BREAKER_RESET_SECONDS = env.int("BREAKER_RESET_SECONDS", default=5)  # until one
 PRODUCT_CACHE_SECONDS = env.int("PRODUCT_CACHE_SECONDS", default=30)
 PRODUCT_STALE_SECONDS = env.int("PRODUCT_STALE_SECONDS", default=86_400)
 ORDER_AT_STALE_PRICES = env.bool("ORDER_AT_STALE_PRICES", default=False)
+
+# When an order that inventory_project did not answer for is tried again: first after so many
+# seconds, more than a request can take, then after twice as many each time, up to the limit.
+RETRY_SECONDS = env.int("RETRY_SECONDS", default=15)
+RETRY_LIMIT_SECONDS = env.int("RETRY_LIMIT_SECONDS", default=300)
 
 DJANGO_GUID = {
     "GUID_HEADER_NAME": "X-Request-ID",
