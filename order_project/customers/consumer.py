@@ -8,9 +8,10 @@ from celery.worker import consumer
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from kombu import Message
+from kombu import Connection, Message
 
-from customers.operations import is_outage, reject_message
+from customers.envelopes import wrap_strangers
+from customers.operations import reject_message
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,12 @@ class Consumer(consumer.Consumer):
     def __init__(self, *args: Any, worker_options: dict[str, Any], **kwargs: Any) -> None:
         alone = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
         super().__init__(*args, worker_options=worker_options | alone, **kwargs)
+
+    def connect(self) -> Connection:
+        connection = super().connect()
+        if connection.transport.driver_type == "redis":
+            wrap_strangers(connection.default_channel)
+        return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         handle = super().create_task_handler(*args, **kwargs)
@@ -70,10 +77,8 @@ class Consumer(consumer.Consumer):
             return
         try:
             reject_message(body=message.body or "", error=error, now=timezone.now())
-        except Exception as outage:
-            if not is_outage(outage):
-                raise
-            logger.warning("the database is away, next try in %d s: %s", RETRY_SECONDS, outage)
+        except Exception as outage:  # it stays unacknowledged
+            logger.warning("it waits, next try in %d s: %r", RETRY_SECONDS, outage)
             self.timer.call_after(RETRY_SECONDS, self.put_aside, (message, error))
         else:
             message.ack_log_error(logger, self.connection_errors)

@@ -86,7 +86,7 @@ def apply_user_events(*, payloads: Sequence[object], now: datetime) -> Applied:
     except Exception as error:
         if is_outage(error):
             raise
-        logger.exception("%d events could not be applied together", len(payloads))
+        logger.warning("%d events fail together: %s", len(payloads), type(error).__name__)
         if len(payloads) == 1:
             _reject([(json.dumps(payloads[0]), repr(error))], now)
             return Applied(rejected=1)

@@ -70,10 +70,10 @@ def upsert_newer(rows: Sequence[Row]) -> int:
     """
     if not rows:
         return 0
-    prepared = [
-        [field.get_db_prep_save(value, connection) for field, value in zip(FIELDS, row)]
-        for row in rows
-    ]
+    prepared = []
+    for row in rows:
+        values = zip(FIELDS, row, strict=True)
+        prepared.append([field.get_db_prep_save(value, connection) for field, value in values])
     return WRITERS[connection.vendor](prepared)
 
 

@@ -19,7 +19,6 @@ from customers.drift import Drift
 from customers.operations import (
     Applied,
     apply_user_events,
-    is_outage,
     reject_message,
     verify_customers,
 )
@@ -44,10 +43,10 @@ def receive_user_events(*args: Any, **kwargs: Any) -> None:
     now = timezone.now()
     match args:
         case ([*payloads],) if not kwargs:
-            applied = wait_for_database(lambda: apply_user_events(payloads=payloads, now=now))
+            applied = persist(lambda: apply_user_events(payloads=payloads, now=now))
         case _:
             body, error = json.dumps([args, kwargs]), "not one list of events"
-            wait_for_database(lambda: reject_message(body=body, error=error, now=now))
+            persist(lambda: reject_message(body=body, error=error, now=now))
             applied = Applied(rejected=1)
     requests = sorted(applied.request_ids)
     logger.info(
@@ -59,25 +58,22 @@ def receive_user_events(*args: Any, **kwargs: Any) -> None:
     )
 
 
-def wait_for_database(
-    act: Callable[[], Result], *, wait: Callable[[float], None] = time.sleep
-) -> Result:
-    """Act, again and again until the database does its work.
+def persist(act: Callable[[], Result], *, wait: Callable[[float], None] = time.sleep) -> Result:
+    """Act, again and again until nothing fails: a database that is away, or not migrated yet.
 
     The message is not acknowledged meanwhile. After PATIENCE_SECONDS it goes back to the broker,
-    which delivers it anew: only RabbitMQ counts that, towards the delivery limit of the queue.
+    which delivers it anew: RabbitMQ counts that towards the delivery limit of the queue.
     """
     pause, waited = SHORTEST_PAUSE_SECONDS, 0.0
     while True:
         try:
             return act()
         except Exception as error:
-            if not is_outage(error):
-                raise
             connection.close()
             if waited >= PATIENCE_SECONDS:
                 raise Reject(error, requeue=True) from error
-            logger.warning("the database is away, next try in %.1f s: %s", pause, error)
+            reason = str(error).partition("\n")[0]  # what follows may quote the events
+            logger.warning("events wait, next try in %.1f s: %s", pause, reason)
             wait(pause)
             waited += pause
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -21,6 +21,7 @@ DRIFT, UNKNOWN = 1, 2  # exit statuses
 
 class Command(BaseCommand):
     help = __doc__
+    stealth_options = ("wait",)  # for tests, that have no time to wait
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--repair", action="store_true", help="make the copy equal")

@@ -1,0 +1,234 @@
+"""The whole way: a message on a real broker, a worker process, and what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from django.db import connection
+from django.db.models import Model
+from kombu import Connection, Exchange, Producer
+
+from customers.models import Customer, RejectedEvent
+from customers.tests.events import event_of
+
+ORDER_PROJECT = Path(__file__).parents[2]
+LIMIT_SECONDS = 20
+JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
+PICKLE = {"content_type": "application/x-python-serialize", "content_encoding": "binary"}
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """What the condition answers once it answers anything but nothing."""
+    never = threading.Event()
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not happen within {LIMIT_SECONDS} s")
+        never.wait(0.02)
+    return answer
+
+
+def database_url() -> str:
+    """The test database, as another process finds it."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+class Worker:
+    """A worker process, and what it logs."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log_path = log
+        with log.open("w") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "order_project", "worker", "-c", "2"],
+                cwd=ORDER_PROJECT,
+                env=environment,
+                stderr=stderr,
+                stdout=subprocess.DEVNULL,
+            )
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    @property
+    def children(self) -> list[int]:
+        command = ["pgrep", "-P", str(self.process.pid)]
+        return [int(pid) for pid in subprocess.check_output(command, text=True).split()]
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(LIMIT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def broker_url(valkey_url: str) -> str:
+    return f"{valkey_url}/3"
+
+
+@pytest.fixture(scope="module")
+def worker(
+    django_db_setup: None, broker_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    environment = os.environ | {
+        "DEBUG": "1",
+        "DATABASE_URL": database_url(),
+        "BROKER_URL": broker_url,
+        "CACHE_URL": "locmemcache://",
+    }
+    worker = Worker(environment, tmp_path_factory.mktemp("worker") / "log")
+    eventually(lambda: " ready." in worker.log)
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def publish(broker_url: str) -> Iterator[Callable[..., None]]:
+    """Publishes as user_project does: to a topic exchange, knowing of no queue."""
+    with Connection(broker_url) as broker:
+        producer = Producer(broker.channel(), Exchange("events", "topic"))
+
+        def publish(body: object, **options: Any) -> None:
+            headers = {"task": "user.events", "id": "1", "lang": "py"}
+            message: dict[str, Any] = {
+                "routing_key": "user.events",
+                "headers": headers,
+                "serializer": "json",
+            }
+            producer.publish(body, **message | options)
+
+        yield publish
+
+
+def message_of(*events: object) -> list[object]:
+    return [[list(events)], {}, {}]
+
+
+@contextmanager
+def table_away(model: type[Model]) -> Iterator[None]:
+    """A database that cannot do its work."""
+    table = model._meta.db_table
+    with connection.schema_editor() as editor:
+        editor.alter_db_table(model, table, "elsewhere")
+    try:
+        yield
+    finally:
+        with connection.schema_editor() as editor:
+            editor.alter_db_table(model, "elsewhere", table)
+
+
+needs_tables = pytest.mark.skipif(
+    connection.vendor == "mongodb", reason="MongoDB makes a collection that is away"
+)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWorker:
+    def test_brings_a_change_into_the_copy(
+        self, worker: Worker, publish: Callable[..., None], ann: Any
+    ) -> None:
+        publish(message_of(event_of(ann.user, requestid="request-7")))
+
+        customer = eventually(Customer.objects.filter(id=ann.id).first)
+        assert (customer.email, customer.name) == (ann.user.email, ann.user.name)
+        line = eventually(lambda: [row for row in worker.log.splitlines() if "request-7" in row])
+        assert "1 users applied, 0 stale, 0 rejected; requests: request-7" in line[0]
+        assert " INFO " in line[0]
+
+    @pytest.mark.parametrize(
+        ("body", "options", "error"),
+        [
+            (b"\xff", JSON, "cannot be decoded"),
+            ("{", JSON, "cannot be decoded"),
+            (b"\x80\x04N.", PICKLE, "cannot be decoded"),
+            (5, {}, "not a task message"),
+            ({"users": []}, {}, "not a task message"),
+            ([1, 2, 3], {}, "not a task message"),
+            (message_of(), {"headers": {}}, "not a task message"),
+            (message_of(), {"headers": {"task": "user.events"}}, "not a task message"),
+            (message_of(), {"headers": {"task": "user.promotions", "id": "1"}}, "no such task"),
+            ([[], {}, {}], {}, "not one list of events"),
+            ([["events"], {}, {}], {}, "not one list of events"),
+            ([[[]], {"more": 1}, {}], {}, "not one list of events"),
+        ],
+    )  # fmt: skip
+    def test_keeps_a_message_that_it_cannot_read_and_goes_on(
+        self,
+        worker: Worker,
+        publish: Callable[..., None],
+        ann: Any,
+        body: object,
+        options: dict[str, Any],
+        error: str,
+    ) -> None:
+        publish(body, **options)
+        publish(message_of(event_of(ann.user)))
+
+        rejected = eventually(RejectedEvent.objects.first)
+        assert error in rejected.error
+        eventually(Customer.objects.filter(id=ann.id).exists)
+
+    @pytest.mark.parametrize(
+        "junk", ["junk", "5", "{}", '{"properties": {}}', '{"properties": {"delivery_tag": "1"}}']
+    )
+    def test_survives_what_is_no_message_at_all(
+        self, worker: Worker, publish: Callable[..., None], broker_url: str, ann: Any, junk: str
+    ) -> None:
+        with redis.Redis.from_url(broker_url) as client:
+            client.lpush("order.user-events", junk)
+        publish(message_of(event_of(ann.user)))
+
+        rejected = eventually(RejectedEvent.objects.first)
+        assert rejected.payload == junk
+        eventually(Customer.objects.filter(id=ann.id).exists)
+
+    def test_leaves_personal_data_out_of_the_log(
+        self, worker: Worker, publish: Callable[..., None], ann: Any
+    ) -> None:
+        publish([[ann.user.email], {}, {}])
+        publish(message_of(event_of(ann.user)))
+
+        eventually(Customer.objects.filter(id=ann.id).exists)
+        eventually(RejectedEvent.objects.exists)
+        assert ann.user.email not in worker.log
+        assert ann.user.name not in worker.log
+
+    @needs_tables
+    def test_waits_for_a_database_that_is_not_ready(
+        self, worker: Worker, publish: Callable[..., None], ann: Any
+    ) -> None:
+        with table_away(Customer):
+            publish(message_of(event_of(ann.user, requestid="patient")))
+            publish(message_of({"bad": 1}))
+            eventually(lambda: "events wait" in worker.log)
+            assert "patient" not in worker.log
+
+        eventually(Customer.objects.filter(id=ann.id).exists)
+        eventually(RejectedEvent.objects.exists)
+
+    @needs_tables
+    def test_applies_what_a_killed_child_had_in_hand(
+        self, worker: Worker, publish: Callable[..., None], ann: Any
+    ) -> None:
+        waits = worker.log.count("events wait")
+        with table_away(Customer):
+            publish(message_of(event_of(ann.user)))
+            eventually(lambda: worker.log.count("events wait") > waits)
+            for child in worker.children:
+                os.kill(child, signal.SIGKILL)
+            eventually(lambda: "WorkerLostError" in worker.log)
+
+        eventually(Customer.objects.filter(id=ann.id).exists)
