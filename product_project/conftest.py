@@ -1,5 +1,6 @@
 """What every test of this project may ask for: people with tokens, and products."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -15,25 +16,27 @@ from django.db import connection
 from jwt.algorithms import RSAAlgorithm
 from rest_framework.test import APIClient
 
-from product_project.tokens import KeySet
+from product_project.keys import KeySet, parse_key_set
 from products import operations
 from products.models import Product
 
 
-def make_key_set(kid: str) -> KeySet:
+def make_key_set(kid: str) -> dict[str, Any]:
+    """A private key set, as user_project has one."""
     key = RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048), as_dict=True)
     return {"keys": [key | {"kid": kid}]}
 
 
-def public_part(key_set: KeySet) -> KeySet:
-    members = ("kty", "n", "e", "kid")
-    return {"keys": [{name: key[name] for name in members} for key in key_set["keys"]]}
+def public_part(key_set: dict[str, Any]) -> KeySet:
+    return parse_key_set(json.dumps(key_set))
 
 
 USER_KEYS = make_key_set("user-1")  # user_project's, as far as these tests are concerned
 
 
-def make_token(*, key_set: KeySet = USER_KEYS, kid: str | None = None, **claims: Any) -> str:
+def make_token(
+    *, key_set: dict[str, Any] = USER_KEYS, kid: str | None = None, **claims: Any
+) -> str:
     """A token as user_project gives it to Ann; `claims` replace its own."""
     now = int(time.time())
     key = key_set["keys"][0]

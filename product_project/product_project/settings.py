@@ -10,6 +10,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from product_project import keys
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv()
@@ -88,7 +90,9 @@ ENGINE_OPTIONS: dict[str, dict[str, object]] = {
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
-    "django.db.backends.postgresql": {"pool": {"timeout": 5}},  # seconds; refuse, not hang
+    "django.db.backends.postgresql": {
+        "pool": {"min_size": 1, "max_size": 10, "timeout": 5}  # connections a process; seconds
+    },
     "django.db.backends.mysql": {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -153,7 +157,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
         "product_project.parsers.JSONParser",
-        "rest_framework.parsers.FormParser",
+        "product_project.parsers.MultiPartParser",  # what the browsable API's forms send
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "product_project.errors.exception_handler",
@@ -172,7 +176,12 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Public JSON Web Keys (RFC 7517) of those whose tokens are accepted.
-USER_PUBLIC_KEYS = env.json("USER_PUBLIC_KEYS", default={}) or {"keys": []}
+try:
+    USER_PUBLIC_KEYS = keys.parse_key_set(env.str("USER_PUBLIC_KEYS", default="") or '{"keys": []}')
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"USER_PUBLIC_KEYS is not what user_project shows at /.well-known/jwks.json: {error}"
+    ) from error
 SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ("product_project.tokens.PersonToken",),
     "ALGORITHM": "RS256",

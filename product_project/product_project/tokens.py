@@ -8,7 +8,9 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.tokens import AccessToken
 
-KeySet = dict[str, list[dict[str, Any]]]
+from product_project.keys import KeySet, parse_key
+
+CLOCK_SKEW_SECONDS = 5  # by which the clocks of two honest machines may differ
 
 
 def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
@@ -16,7 +18,7 @@ def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
     kid = jwt.get_unverified_header(token).get("kid")
     for key in key_set["keys"]:
         if key["kid"] == kid:
-            return jwt.PyJWK(key)
+            return parse_key(**key)
     raise jwt.InvalidTokenError(f"no key {kid!r} is known")
 
 
@@ -33,4 +35,4 @@ class KeySetBackend(TokenBackend):
 class PersonToken(AccessToken):
     """A person's token, made by user_project and checked here without calling it."""
 
-    _token_backend = KeySetBackend("RS256", issuer="user")
+    _token_backend = KeySetBackend("RS256", issuer="user", leeway=CLOCK_SKEW_SECONDS)

@@ -53,10 +53,10 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in st
     def save_model(
         self, request: HttpRequest, obj: Product, form: "ModelForm[Product]", change: bool
     ) -> None:
-        values: dict[str, Any] = {name: form.cleaned_data[name] for name in form.changed_data}
         changed_by = request.user.get_username()
         if change:
-            operations.change_product(sku=obj.sku, changed_by=changed_by, **values)
+            changes: Any = {name: form.cleaned_data[name] for name in form.changed_data}
+            operations.change_product(sku=obj.sku, changed_by=changed_by, **changes)
         else:
             obj.pk = operations.create_product(changed_by=changed_by, **form.cleaned_data).pk
 

@@ -81,7 +81,7 @@ NOT_STAFF = BAD_TOKEN | {403: OpenApiResponse(RefusalSerializer, "This takes sta
 BAD_BODY = {
     400: FIELDS,
     413: OpenApiResponse(RefusalSerializer, "The body is too large."),
-    415: OpenApiResponse(RefusalSerializer, "The body is neither JSON nor a form."),
+    415: OpenApiResponse(RefusalSerializer, "The body is neither JSON nor a browser's form."),
 }
 
 catalogue = extend_schema_view(

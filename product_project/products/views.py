@@ -74,7 +74,7 @@ class ProductViewSet(GenericViewSet[Product]):
         return unless_known(request, self.get_paginated_response(msgspec.to_builtins(states)))
 
     def retrieve(self, request: Request, sku: str) -> HttpResponseBase:
-        return unless_known(request, self.answer(self.get_object()))
+        return unless_known(request, Response(self.get_serializer(self.get_object()).data))
 
     def create(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
@@ -83,7 +83,7 @@ class ProductViewSet(GenericViewSet[Product]):
             **serializer.validated_data, changed_by=name_of(request)
         )
         location = reverse("product-detail", [product.sku], request=request)
-        return self.answer(product, status=status.HTTP_201_CREATED, headers={"Location": location})
+        return self.written(product, status=status.HTTP_201_CREATED, headers={"Location": location})
 
     def partial_update(self, request: Request, sku: str) -> Response:
         product = self.get_object()
@@ -91,7 +91,7 @@ class ProductViewSet(GenericViewSet[Product]):
         serializer = self.get_serializer(product, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         changes = {"sku": sku, **serializer.validated_data}
-        return self.answer(
+        return self.written(
             operations.change_product(**changes, changed_by=name_of(request), seen=seen)
         )
 
@@ -107,7 +107,8 @@ class ProductViewSet(GenericViewSet[Product]):
         serializer = PriceChangeSerializer(pages.paginate_queryset(changes, request), many=True)
         return unless_known(request, pages.get_paginated_response(serializer.data))
 
-    def answer(self, product: Product, **options: Any) -> Response:
+    def written(self, product: Product, **options: Any) -> Response:
+        """The product after a change, with the ETag that makes the next change conditional."""
         response = Response(self.get_serializer(product).data, **options)
         response.headers["ETag"] = etag_of(response.data)
         return response

@@ -54,6 +54,14 @@ class TestReading:
         assert response.status_code == 412
         assert "no longer as you saw it" in response.json()["detail"]
 
+    def test_lets_nobody_keep_a_page_that_shows_who_is_logged_in(self, client, clerk, tent, url):
+        client.force_login(clerk)
+
+        response = client.get(url, HTTP_ACCEPT="text/html")
+
+        assert response.status_code == 200
+        assert not {"ETag", "Cache-Control"} & set(response.headers)
+
     def test_answers_a_head_like_a_get_without_its_body(self, client, tent, url):
         response = client.head(url)
 

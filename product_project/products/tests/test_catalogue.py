@@ -229,14 +229,6 @@ class TestCatalogueInABrowser:
 
         assert 'name="price.amount"' in page
 
-    def test_never_keeps_a_page_that_shows_who_is_logged_in(self, client, clerk, tent):
-        client.force_login(clerk)
-
-        response = client.get(URL, HTTP_ACCEPT="text/html")
-
-        assert "ETag" not in response.headers
-        assert "Cache-Control" not in response.headers
-
 
 def test_operations_show_at_once(client, shop):
     operations.discontinue_product(sku="TENT-2P", changed_by="clerk")

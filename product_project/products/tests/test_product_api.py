@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from django.test import Client
 
 import contracts.products
 from products import operations
@@ -80,13 +81,14 @@ class TestCreateProduct:
 
         assert (product["description"], product["is_active"]) == ("", True)
 
-    def test_takes_a_form_from_the_browsable_page(self, client, clerk):
-        client.force_login(clerk)
+    def test_takes_a_form_from_the_browsable_page(self, clerk):
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(clerk)
+        token = browser.get(URL, HTTP_ACCEPT="text/html").cookies["product_csrftoken"].value
         form = MUG | {"price.amount": "9.90", "price.currency": "EUR", "is_active": "true"}
         del form["price"]
 
-        page = "&".join(f"{name}={value}" for name, value in form.items())
-        response = client.post(URL, page, content_type="application/x-www-form-urlencoded")
+        response = browser.post(URL, form | {"csrfmiddlewaretoken": token})
 
         assert response.json() == MUG
         assert Product.objects.get().price_changes.get().changed_by == "clerk"

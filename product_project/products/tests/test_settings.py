@@ -49,6 +49,25 @@ class TestSettings:
         assert checked.returncode == 0, checked.stderr
         assert "no issues" in checked.stdout
 
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("nonsense", "malformed"),
+            ('{"keys": [{"kty": "oct", "kid": "1", "k": "c2VjcmV0"}]}', "$.keys[0]"),
+            (
+                '{"keys": [{"kty": "RSA", "kid": "1", "n": "AQAB", "e": "!"}]}',
+                "key '1' make no RSA",
+            ),
+        ],
+    )
+    def test_refuse_keys_that_are_none(self, text, reason):
+        started = manage("check", env=example() | FILLED_IN | {"USER_PUBLIC_KEYS": text})
+
+        assert started.returncode != 0
+        assert "USER_PUBLIC_KEYS is not what user_project shows" in started.stderr
+        assert reason in started.stderr
+        assert "Traceback" not in started.stderr
+
     def test_refuse_an_engine_that_is_not_supported(self):
         env = example() | FILLED_IN | {"DATABASE_URL": "oracle://user:password@127.0.0.1/name"}
 
