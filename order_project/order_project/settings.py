@@ -5,6 +5,7 @@ Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/order
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import environ
 from celery.schedules import crontab
@@ -94,13 +95,14 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
-ENGINE_OPTIONS = {
+ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
-    "django.db.backends.postgresql": {"pool": True},
+    # One connection serves a worker's child, a few a web process; who gets none in time fails.
+    "django.db.backends.postgresql": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}},
     "django_mongodb_backend": {},
 }
 environ.Env.DB_SCHEMES["mongodb"] = "django_mongodb_backend"
@@ -176,10 +178,8 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": [
-        "order_project.parsers.BoundedJSONParser",
-        "rest_framework.parsers.FormParser",
-    ],
+    "DEFAULT_PARSER_CLASSES": ["order_project.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "order_project.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -213,7 +213,7 @@ SIMPLE_JWT = {
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
 BROKER_DEAD_LETTERS = BROKER_URL.startswith(("amqp", "pyamqp"))
 DEAD_LETTERS = Queue("order.dead", queue_arguments={"x-queue-type": "quorum"})
-QUEUE_OPTIONS = (
+QUEUE_OPTIONS: dict[str, Any] = (
     {
         "no_declare": True,
         "queue_arguments": {
@@ -248,6 +248,9 @@ CELERY_TASK_QUEUES = (
 )
 CELERY_TASK_DEFAULT_QUEUE = "order.tasks"
 CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo must not make a queue
+CELERY_TASK_ACKS_ON_FAILURE = False  # these three concern tasks that acknowledge late
+CELERY_TASK_ACKS_ON_TIMEOUT = False
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -10,6 +10,8 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from order_project.keys import KeySet
 
+CLOCK_SKEW_SECONDS = 5  # by which the clocks of two honest machines may differ
+
 
 def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
     """The key that the token names by `kid` in its header; refuses a token that names none here."""
@@ -17,7 +19,7 @@ def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
     for key in key_set["keys"]:
         if key["kid"] == kid:
             return jwt.PyJWK(key)
-    raise jwt.InvalidKeyError(f"no key {kid!r} is known")
+    raise jwt.InvalidTokenError(f"no key {kid!r} is known")
 
 
 class KeySetBackend(TokenBackend):
@@ -33,4 +35,4 @@ class KeySetBackend(TokenBackend):
 class PersonToken(AccessToken):
     """A person's token, made by user_project and checked here without calling it."""
 
-    _token_backend = KeySetBackend("RS256", issuer="user")
+    _token_backend = KeySetBackend("RS256", issuer="user", leeway=CLOCK_SKEW_SECONDS)

@@ -10,7 +10,9 @@ from order_project import health
 admin.site.site_header = admin.site.site_title = "order_project"
 admin.site.index_title = "What was bought"
 
-handler500 = "rest_framework.exceptions.server_error"
+handler400 = "order_project.errors.bad_request"
+handler404 = "order_project.errors.page_not_found"
+handler500 = "order_project.errors.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),

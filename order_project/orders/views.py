@@ -6,15 +6,15 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers, status
 from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied
 from rest_framework.generics import GenericAPIView
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from order_project.parsers import BoundedJSONParser
 from orders import operations, schemas
 from orders.models import Order
 from orders.serializers import (
@@ -40,6 +40,20 @@ class NewestFirst(CursorPagination):
     ordering = ("-placed_at", "-id")
     page_size_query_param = "page_size"
     max_page_size = 100
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Refuse (404), like any other wrong cursor, one whose position is no time."""
+        cursor: Cursor | None = super().decode_cursor(request)
+        if cursor and cursor.position and not is_time(cursor.position):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+def is_time(text: str) -> bool:
+    try:
+        return parse_datetime(text) is not None
+    except ValueError:  # it looks like one
+        return False
 
 
 def customer_id_of(request: Request) -> uuid.UUID:
@@ -70,7 +84,6 @@ class OrderDoor(GenericAPIView[Order]):
     queryset = Order.objects.all()
     serializer_class = OrderSerializer
     filter_backends = []
-    parser_classes = [BoundedJSONParser]  # a form cannot tell lines
 
     def get_queryset(self) -> QuerySet[Order]:
         orders = Order.objects.all()
