@@ -33,7 +33,7 @@ class CustomerAdmin(ReadOnlyAdmin):
     list_filter = ["is_deleted", "synced_at"]
     search_fields = ["email", "name"]
     search_help_text = "E-mail or name. To change someone, go to user_project, which owns them."
-    ordering = ["email", "id"]
+    ordering = ["is_deleted", "email", "id"]
     show_full_result_count = False  # counts the table once, not twice
 
 
@@ -44,7 +44,7 @@ class RejectedEventAdmin(ReadOnlyAdmin):
     search_fields = ["error", "payload"]
     ordering = ["-received_at"]
     fields = ["error", "readable_payload", "received_at", "resolved_at", "resolved_by"]
-    readonly_fields = fields
+    readonly_fields = ["readable_payload"]
     actions = ["retry"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

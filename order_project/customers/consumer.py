@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 
 
-class Consumer(consumer.Consumer):
+class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery is not typed
     """Puts aside what Celery would acknowledge or drop: not JSON, no task message, no such task.
 
     RabbitMQ dead-letters what is rejected. Redis would forget it: there it becomes a RejectedEvent.
     Bodies stay out of the log, for they are personal data.
     """
 
-    class Blueprint(consumer.Consumer.Blueprint):
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc] # as above
         """Without what declares exchanges: a worker needs no right to configure the broker."""
 
         default_steps = [
@@ -34,7 +34,7 @@ class Consumer(consumer.Consumer):
 
     def __init__(self, *args: Any, worker_options: dict[str, Any], **kwargs: Any) -> None:
         alone = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
-        super().__init__(*args, worker_options=worker_options | alone, **kwargs)
+        super().__init__(*args, **kwargs, worker_options=worker_options | alone)
 
     def connect(self) -> Connection:
         connection = super().connect()
@@ -49,11 +49,13 @@ class Consumer(consumer.Consumer):
             try:
                 body = message.decode()
             except Exception as error:  # whatever a stranger's bytes may cause
-                return self.on_decode_error(message, error)
+                self.on_decode_error(message, error)
+                return
             match body, message.headers:
                 case [[*_], {}, {}], {"task": str(), "id": str()}:
-                    return handle(message)
-            return self.on_unknown_message(body, message)
+                    handle(message)
+                case _:
+                    self.on_unknown_message(body, message)
 
         return on_message
 

@@ -24,10 +24,10 @@ def wrap_strangers(channel: Channel) -> None:
 def is_message(item: bytes, channel: Channel) -> bool:
     """Whether kombu can make a message of it, and deliver it again if need be."""
     try:
-        message = channel.Message(json.loads(item), channel=channel)
+        address = channel.Message(json.loads(item), channel=channel).delivery_info
     except Exception:  # whatever a stranger's bytes may cause
         return False
-    return {"exchange", "routing_key"} <= message.delivery_info.keys()
+    return "exchange" in address and "routing_key" in address
 
 
 def envelope(text: str) -> dict[str, Any]:

@@ -80,8 +80,10 @@ class Customer(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["email", "id"], name="customer_email"),  # lists are in this order
-            models.Index(fields=["synced_at"], name="customer_synced"),  # verify what came lately
+            # Lists are in this order, with the erased at their end.
+            models.Index(fields=["is_deleted", "email", "id"], name="customer_listed"),
+            # What was written lately is verified every few minutes.
+            models.Index(fields=["synced_at"], name="customer_synced"),
         ]
 
     def __str__(self) -> str:

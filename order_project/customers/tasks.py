@@ -31,13 +31,7 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 PATIENCE_SECONDS = 600  # below RabbitMQ's consumer_timeout of 30 minutes
 
 
-@shared_task(
-    name="user.events",
-    acks_late=True,  # after the commit
-    acks_on_failure=False,
-    acks_on_timeout=False,
-    reject_on_worker_lost=True,
-)
+@shared_task(name="user.events", acks_late=True)  # after the commit
 def receive_user_events(*args: Any, **kwargs: Any) -> None:
     """One message of user_project: `args` is `[[event, ...]]`."""
     now = timezone.now()

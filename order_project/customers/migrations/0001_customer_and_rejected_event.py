@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('synced_at', models.DateTimeField(help_text='When this row was last written.')),
             ],
             options={
-                'indexes': [models.Index(fields=['email', 'id'], name='customer_email'), models.Index(fields=['synced_at'], name='customer_synced')],
+                'indexes': [models.Index(fields=['is_deleted', 'email', 'id'], name='customer_listed'), models.Index(fields=['synced_at'], name='customer_synced')],
             },
         ),
         migrations.CreateModel(

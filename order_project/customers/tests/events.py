@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.events import UserEvent
+from contracts.events import EventType, UserEvent
 from contracts.users import User
 
 TIME = "2026-03-01T12:00:00+01:00"
@@ -13,7 +13,7 @@ TIME = "2026-03-01T12:00:00+01:00"
 
 def event_of(user: User, **fields: Any) -> dict[str, Any]:
     """The event that tells of this state; `fields` replace its own."""
-    kind = "user_deleted" if user.deleted else "user_updated"
+    kind: EventType = "user_deleted" if user.deleted else "user_updated"
     event = UserEvent(
         id=str(uuid.uuid5(uuid.UUID(user.id), str(user.version))),
         source="/user_project/users",

@@ -58,7 +58,7 @@ class TestApplyUserEvents:
     def test_ends_where_the_owner_did_in_whatever_order_events_come(
         self, history: tuple[dict[str, User], list[list[User]]]
     ) -> None:
-        projection.remove(list(Customer.objects.values_list("id", flat=True)))
+        projection.remove(user.id for user in Customer.objects.as_users())
         last, batches = history
 
         outcomes = [

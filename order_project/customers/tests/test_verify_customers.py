@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -129,7 +130,7 @@ class TestVerifyCustomers:
             deleted=st.just(False),
         )
         either = st.lists(states, unique_by=lambda user: user.id)
-        projection.remove(list(Customer.objects.values_list("id", flat=True)))
+        projection.remove(user.id for user in Customer.objects.as_users())
         owner.users.clear()
         owner.add(*data.draw(either))
         apply_users(users=data.draw(either), now=timezone.now())
@@ -216,7 +217,7 @@ class TestFindRecentSuspects:
     def test_looks_at_what_was_written_lately_alone(self, owner: Owner, ann: Any, bo: Any) -> None:
         now = timezone.now()
         owner.add(ann.user, bo.user)
-        apply_users(users=[bo.user], now=now - timezone.timedelta(hours=1))
+        apply_users(users=[bo.user], now=now - timedelta(hours=1))
         apply_users(users=[ann.user], now=now)
         corrupt(ann.user, name="Forged")
         corrupt(bo.user, name="Forged")
