@@ -53,7 +53,8 @@ class BreakerLog(pybreaker.CircuitBreakerListener):
     """Tells operators when a service is given up, and when it is back."""
 
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
-        logger.warning("the circuit to %s is %s", cb.name, new_state.name)
+        if old_state.name != new_state.name:
+            logger.warning("the circuit to %s is %s", cb.name, new_state.name)
 
 
 @lru_cache(maxsize=8)

@@ -69,11 +69,13 @@ class OrderAdmin(ReadOnlyAdmin):
             order.shown_customer = customers.get(order.customer_id)
         return changelist
 
-    @admin.display(ordering="customer_id")
+    @admin.display
     def customer(self, order: Order) -> str:
-        if not hasattr(order, "shown_customer"):
-            order.shown_customer = Customer.objects.filter(pk=order.customer_id).first()
-        customer = order.shown_customer
+        customer = (
+            order.shown_customer  # of the list, read by one query
+            if hasattr(order, "shown_customer")
+            else Customer.objects.filter(pk=order.customer_id).first()
+        )
         if customer is None:
             return f"{order.customer_id} (not copied yet)"
         return f"{customer.name} <{customer.email}>" if customer.email else str(customer)
@@ -117,9 +119,9 @@ class OrderAdmin(ReadOnlyAdmin):
             try:
                 operations.cancel_order(order=order, now=timezone.now())
             except APIException as refusal:
-                self.message_user(request, f"{order.id}: {refusal.detail}", messages.ERROR)
+                self.message_user(request, f"Order {order.id}: {refusal.detail}", messages.ERROR)
             else:
                 self.log_change(request, order, "Cancelled.")
                 cancelled += 1
         if cancelled:
-            self.message_user(request, f"{cancelled} orders are cancelled.", messages.SUCCESS)
+            self.message_user(request, f"Orders cancelled: {cancelled}.", messages.SUCCESS)

@@ -31,7 +31,7 @@ class LineSerializer(serializers.Serializer[ReservationLine]):
 class PlaceOrderSerializer(serializers.Serializer[tuple[ReservationLine, ...]]):
     """An order to place: each SKU once."""
 
-    lines = LineSerializer(many=True, allow_empty=False, max_length=100)
+    lines = serializers.ListField(child=LineSerializer(), min_length=1, max_length=100)
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> tuple[ReservationLine, ...]:
         skus = [line["sku"] for line in lines]

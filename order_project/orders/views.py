@@ -44,7 +44,7 @@ class NewestFirst(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Refuse (404), like any other wrong cursor, one whose position is no time."""
         cursor: Cursor | None = super().decode_cursor(request)
-        if cursor and cursor.position and not is_time(cursor.position):
+        if cursor and cursor.position and not is_time(str(cursor.position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
 
@@ -78,7 +78,7 @@ def idempotency_key_of(request: Request) -> str | None:
     return key
 
 
-class OrderDoor(GenericAPIView[Order]):
+class OrderDoor(GenericAPIView[Any]):
     """Shows staff every order, and everyone else their own."""
 
     queryset = Order.objects.all()

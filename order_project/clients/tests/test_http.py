@@ -1,6 +1,7 @@
 import time
 
 import jwt
+import msgspec
 import pytest
 import requests
 from django_guid import set_guid
@@ -42,12 +43,12 @@ class TestAsk:
         assert ask(remote) == Money(amount="1.00", currency="EUR")
 
     def test_returns_the_contract_that_belongs_to_the_status(self, remote, border):
-        level = {"sku": "TARP", "on_hand": 1, "reserved": 0, "available": 1}
-        border.get(URL, json=level, status=409)
+        level = StockLevel(sku="TARP", on_hand=1, reserved=0, available=1)
+        border.get(URL, msgspec.json.encode(level), status=409)
 
         found = remote.ask("GET", "/money/", answers={200: Money, 409: StockLevel})
 
-        assert found == StockLevel(**level)
+        assert found == level
 
     @pytest.mark.parametrize(
         "wrong",

@@ -131,7 +131,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("lines", "told"),
         [
-            ([], "may not be empty"),
+            ([], "at least 1 element"),
             (None, "may not be null"),
             ("TENT-2P", "Expected a list"),
             ([{"sku": "TENT-2P"}], "required"),

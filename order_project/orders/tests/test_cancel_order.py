@@ -32,7 +32,7 @@ class TestCancelOrder:
 
     def test_says_so_before_it_releases(self, shop, ann):
         order = place(ann)
-        seen = []
+        seen: list[object] = []
         shop.before = lambda: seen.extend(Order.objects.values_list("status", "resume_at"))
 
         cancel(order)
