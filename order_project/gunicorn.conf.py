@@ -7,10 +7,10 @@ from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8002')}"
+preload_app = True  # the code is loaded once for all processes
 accesslog = "-"
-access_log_format = (
-    '%(t)s ACCESS [%({x-request-id}o)s] "%(m)s %(U)s" %(s)s in %(M)s ms'  # no query: it may be personal
-)
+# No query string: it may be personal.
+access_log_format = '%(t)s ACCESS [%({x-request-id}o)s] "%(m)s %(U)s" %(s)s in %(M)s ms'
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
