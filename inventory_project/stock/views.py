@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import status
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import SearchFilter
 from rest_framework.generics import GenericAPIView, ListAPIView
@@ -13,14 +12,13 @@ from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework_simplejwt.authentication import JWTStatelessUserAuthentication
 
 from contracts.inventory import ReservationLine
-from inventory_project.parsers import BoundedJSONParser
-from inventory_project.tokens import IsService, Service, ServiceAuthentication
+from inventory_project.parsers import JSONParser
+from inventory_project.tokens import IsService, Service
 from stock import operations, schemas
 from stock.filters import MAX_SKUS, ItemFilter
-from stock.models import Item
+from stock.models import Item, Reservation
 from stock.serializers import (
     ReceiptSerializer,
     ReservationRequestSerializer,
@@ -108,19 +106,11 @@ def idempotency_key(request: Request) -> UUID | None:
         ) from error
 
 
-class ReservationDoor(GenericAPIView[Any]):
-    authentication_classes = [
-        ServiceAuthentication,
-        JWTStatelessUserAuthentication,
-        SessionAuthentication,
-    ]
-    parser_classes = [BoundedJSONParser]
-    serializer_class = ReservationSerializer
-
-
 @schemas.reservations
-class ReservationDetail(ReservationDoor):
+class ReservationDetail(GenericAPIView[Reservation]):
     permission_classes = [IsService]
+    parser_classes = [JSONParser]
+    serializer_class = ReservationSerializer
 
     def get(self, request: Request, order_id: UUID) -> Response:
         reservation = stock_store().reservation(order_id=order_id)
@@ -147,8 +137,9 @@ class ReservationDetail(ReservationDoor):
 
 
 @schemas.fulfilment
-class Fulfilment(ReservationDoor):
+class Fulfilment(GenericAPIView[Reservation]):
     permission_classes = [IsAdminUser | IsService]
+    serializer_class = ReservationSerializer
 
     def post(self, request: Request, order_id: UUID) -> Response:
         reservation = operations.fulfil_reservation(order_id=order_id, by=name_of(request))
