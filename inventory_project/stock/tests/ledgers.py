@@ -16,7 +16,8 @@ def copy_all(store: StockStore) -> None:
 def lose_everything(store: StockStore) -> None:
     """Leaves nothing but the ledger, as after a failed disk."""
     if isinstance(store, RedisStore):
-        store.client.delete(*store.client.keys(f"{store.prefix}*"))
+        for key in store.client.scan_iter(f"{store.prefix}*"):
+            store.client.delete(key)
     else:
         Level.objects.all().delete()
 
