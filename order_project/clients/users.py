@@ -1,6 +1,7 @@
 """What we ask user_project: users not copied yet, and its snapshot to compare the copy with."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from clients.http import Remote, Unavailable
 from contracts.users import User, UserDigests, UserPage
@@ -28,11 +29,15 @@ def fetch_users(ids: Sequence[str]) -> tuple[User, ...]:
     return tuple(users)
 
 
-def fetch_user_page(after: str | None, limit: int) -> UserPage:
+def fetch_user_page(
+    after: str | None, limit: int, *, changed_since: datetime | None = None
+) -> UserPage:
     """Up to `limit` users whose id follows `after`, with tombstones; raises UsersUnavailable."""
     query = {"limit": str(limit)}
     if after is not None:
         query["after"] = after
+    if changed_since is not None:
+        query["changed_since"] = changed_since.isoformat()
     return remote.ask("GET", "/api/v1/internal/users/", query=query, answers={200: UserPage})
 
 

@@ -84,5 +84,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery is not typed
             self.timer.call_after(RETRY_SECONDS, self.put_aside, (message, error))
         else:
             message.ack_log_error(logger, self.connection_errors)
-        finally:
-            connection.close()  # the pool's children are forked from this process
+        finally:  # the pool's children are forked from this process, and inherit no connection
+            connection.close()
+            if hasattr(connection, "close_pool"):
+                connection.close_pool()

@@ -7,7 +7,7 @@ from itertools import groupby
 from django.db import connection
 
 from contracts.users import User, UserDigest
-from customers.models import Customer, bounds
+from customers.models import KEY, Customer, bounds
 
 STEP = 2  # hex digits: 256 buckets below each prefix
 MODULUS = 2**60
@@ -19,8 +19,8 @@ DIGESTS = f"""
         )), 15))::bit(60)::bigint
     ), {MODULUS})
     FROM (
-        SELECT replace(id::text, '-', '') AS hex, version, is_deleted, email, name
-        FROM {Customer._meta.db_table} WHERE id BETWEEN %s AND %s
+        SELECT replace({KEY}::text, '-', '') AS hex, version, is_deleted, email, name
+        FROM {Customer._meta.db_table} WHERE {KEY} BETWEEN %s AND %s
     ) AS customers
     GROUP BY 1 ORDER BY 1
 """  # noqa: S608 - made of the model's own name

@@ -65,14 +65,32 @@ def find_suspects() -> Iterator[Drift]:
 
 
 def find_recent_suspects(since: datetime) -> Iterator[Drift]:
-    """What differs among the users whose copy was written since then; raises UsersUnavailable."""
+    """What differs among the users that changed at the owner, or in the copy, since then.
+
+    Raises UsersUnavailable.
+    """
     recent = Customer.objects.synced_since(since)
     if recent.count() > MANY:
         yield from find_suspects()
-    else:
-        ids = recent.values_list("id", flat=True)
-        for batch in batches([str(each) for each in ids], PAGE):
-            yield from compare_ids(batch)
+        return
+    written = {str(user_id) for user_id in recent.values_list("id", flat=True)}
+    for page in pages(changed_since=since):
+        ids = [user.id for user in page]
+        yield from differences(Customer.objects.filter(id__in=ids).as_users(), page)
+        written.difference_update(ids)
+    for batch in batches(sorted(written), PAGE):
+        yield from compare_ids(batch)
+
+
+def pages(*, changed_since: datetime) -> Iterator[tuple[User, ...]]:
+    """The owner's users that changed since then, page by page; raises UsersUnavailable."""
+    after = None
+    while True:
+        page = fetch_user_page(after, PAGE, changed_since=changed_since)
+        yield page.users
+        if page.next is None:
+            return
+        after = page.next
 
 
 def walk_down(prefix: str) -> Iterator[Drift]:

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from contracts.users import User
 
+KEY = "_id"  # as MongoDB names the key of a document; by any other name it would be a second key
+
 
 class CopyIsReadOnly(TypeError):
     """Someone tried to change the copy: user_project owns it."""
@@ -66,7 +68,7 @@ class Customer(models.Model):
     EMAIL_LENGTH = 320  # characters; the longest an address can be (RFC 5321, 4.5.3.1)
     NAME_LENGTH = 1000  # characters; far above what the owner accepts
 
-    id = models.UUIDField(primary_key=True, editable=False)
+    id = models.UUIDField(primary_key=True, editable=False, db_column=KEY)
     version = models.BigIntegerField()
     email = models.CharField("e-mail", max_length=EMAIL_LENGTH, blank=True)
     name = models.CharField(max_length=NAME_LENGTH, blank=True)
@@ -109,7 +111,7 @@ class RejectedEvent(models.Model):
     The id is made from the payload: what is delivered twice is rejected once.
     """
 
-    id = models.UUIDField(primary_key=True, editable=False)
+    id = models.UUIDField(primary_key=True, editable=False, db_column=KEY)
     payload = models.TextField(help_text="As received: JSON, unless that was the trouble.")
     error = models.TextField(help_text="Why it was not applied.")
     received_at = models.DateTimeField(default=timezone.now)

@@ -65,7 +65,7 @@ FIELDS = Customer._meta.concrete_fields
 COLUMNS = [str(field.column) for field in FIELDS]
 UPSERT = f"""
     INSERT INTO {Customer._meta.db_table} ({", ".join(COLUMNS)}) {{rows}}
-    ON CONFLICT (id) DO UPDATE
+    ON CONFLICT ({COLUMNS[0]}) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])}
     WHERE excluded.version > {Customer._meta.db_table}.version
 """  # noqa: S608 - made of the model's own names
@@ -118,7 +118,7 @@ def upsert_by_bulk_write(rows: Sequence[Sequence[Any]]) -> int:
     )
     updates = []
     for user_id, version, *rest in rows:
-        is_older = {"_id": user_id, "version": {"$lt": version}}
+        is_older = {COLUMNS[0]: user_id, "version": {"$lt": version}}
         document = dict(zip(COLUMNS[1:], [version, *rest], strict=True))
         updates.append((is_older, {"$set": document}))
     try:

@@ -242,7 +242,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "unacked_restore_throttle": 1,
     }
 )
-# Topics both: around a direct exchange Celery publishes to the default one, which reaches any queue.
+# Topics both: instead of a direct exchange Celery takes the default one, which reaches any queue.
 CELERY_TASK_QUEUES = (
     Queue("order.user-events", Exchange("events", "topic"), "user.#", **QUEUE_OPTIONS),
     Queue("order.tasks", Exchange("order", "topic"), "order.tasks", **QUEUE_OPTIONS),
@@ -257,6 +257,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_CONSUMER = "customers.consumer:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they are delivered again
 CELERY_DB_REUSE_MAX = 1000  # tasks a database connection; Celery's default is one
 
 RESUME_SECONDS = env.int("RESUME_SECONDS", default=5)

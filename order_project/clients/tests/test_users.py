@@ -1,4 +1,5 @@
 import uuid
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlparse
 
 import msgspec
@@ -67,6 +68,19 @@ class TestFetchUserPage:
         )
 
         assert fetch_user_page("a0", 500) == UserPage(users=(), next=None)
+
+    def test_asks_for_those_that_changed_lately(self, border):
+        border.get(
+            USERS,
+            json={"users": [ANN_JSON], "next": None},
+            match=[
+                query_param_matcher({"changed_since": "2026-03-01T12:00:00+00:00", "limit": "9"})
+            ],
+        )
+
+        page = fetch_user_page(None, 9, changed_since=datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+        assert page.users == (ANN,)
 
 
 class TestFetchDigests:

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Customer',
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(db_column='_id', editable=False, primary_key=True, serialize=False)),
                 ('version', models.BigIntegerField()),
                 ('email', models.CharField(blank=True, max_length=320, verbose_name='e-mail')),
                 ('name', models.CharField(blank=True, max_length=1000)),
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='RejectedEvent',
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(db_column='_id', editable=False, primary_key=True, serialize=False)),
                 ('payload', models.TextField(help_text='As received: JSON, unless that was the trouble.')),
                 ('error', models.TextField(help_text='Why it was not applied.')),
                 ('received_at', models.DateTimeField(default=django.utils.timezone.now)),

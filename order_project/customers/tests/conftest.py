@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 import responses
 from django.conf import settings
+from django.utils import timezone
 
 from contracts.users import User, UserDigest, UserDigests, UserPage
 from customers.digests import MODULUS, checksum, hex_id
@@ -22,10 +24,12 @@ class Owner:
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
+        self.changed_at: dict[str, datetime] = {}
         self.before_answer: Callable[[], object] = lambda: None
 
-    def add(self, *users: User) -> None:
+    def add(self, *users: User, at: datetime | None = None) -> None:
         self.users |= {user.id: user for user in users}
+        self.changed_at |= dict.fromkeys((user.id for user in users), at or timezone.now())
 
     def change(self, user: User, **fields: Any) -> User:
         """The user's next version."""
@@ -45,6 +49,9 @@ class Owner:
         else:
             after, limit = query.get("after", [""])[0], int(query["limit"][0])
             ids = [user_id for user_id in sorted(self.users) if user_id > after]
+            if "changed_since" in query:
+                since = datetime.fromisoformat(query["changed_since"][0])
+                ids = [user_id for user_id in ids if self.changed_at[user_id] >= since]
             shown = tuple(self.users[user_id] for user_id in ids[:limit])
             page = UserPage(users=shown, next=shown[-1].id if len(ids) > limit else None)
         return 200, {}, msgspec.json.encode(page)

@@ -13,7 +13,7 @@ from order_project.celery import app
 @pytest.fixture
 def broker(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     url = f"{valkey_url}/4"
-    monkeypatch.setattr(app.conf, "broker_url", url)
+    monkeypatch.setitem(app.conf, "broker_url", url)
     return url
 
 
@@ -39,8 +39,8 @@ class TestDeclareQueues:
     def test_names_the_variable_when_the_broker_is_away(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(app.conf, "broker_url", "redis://:secret@127.0.0.1:1/0")
-        monkeypatch.setattr(app.conf, "broker_connection_timeout", 0.1)
+        monkeypatch.setitem(app.conf, "broker_url", "redis://:secret@127.0.0.1:1/0")
+        monkeypatch.setitem(app.conf, "broker_connection_timeout", 0.1)
 
         with pytest.raises(CommandError, match="BROKER_URL") as error:
             call_command("declare_queues")

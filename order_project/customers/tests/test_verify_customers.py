@@ -214,17 +214,30 @@ class TestTraffic:
 
 @pytest.mark.django_db
 class TestFindRecentSuspects:
-    def test_looks_at_what_was_written_lately_alone(self, owner: Owner, ann: Any, bo: Any) -> None:
-        now = timezone.now()
-        owner.add(ann.user, bo.user)
-        apply_users(users=[bo.user], now=now - timedelta(hours=1))
-        apply_users(users=[ann.user], now=now)
-        corrupt(ann.user, name="Forged")
-        corrupt(bo.user, name="Forged")
+    def test_finds_what_changed_lately_on_either_side(
+        self, owner: Owner, many: list[User], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(drift, "PAGE", 2)
+        now, before = timezone.now(), timezone.now() - timedelta(hours=1)
+        missing, stale, late, forged, extra, old = many[:6]
+        owner.add(*many[:6], at=before)
+        apply_users(users=[stale, late, old], now=before)
+        owner.change(stale, name="Changed")
+        owner.add(missing, at=now)
+        apply_users(users=[owner.change(late, name="Changed")], now=now)
+        apply_users(users=[forged, extra], now=now)
+        corrupt(forged, name="Forged")
+        corrupt(old, name="Forged")
+        del owner.users[extra.id]
 
-        suspects = list(find_recent_suspects(now))
+        suspects = {suspect.id: suspect.kind for suspect in find_recent_suspects(now)}
 
-        assert [suspect.id for suspect in suspects] == [ann.id]
+        assert suspects == {
+            missing.id: "missing",
+            stale.id: "stale",
+            forged.id: "different",
+            extra.id: "extra",
+        }
 
     def test_compares_all_where_very_many_are_recent(
         self, owner: Owner, many: list[User], monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from kombu import Queue
+from kombu.exceptions import OperationalError
 
 from order_project.celery import app
 
@@ -16,11 +17,11 @@ class Command(BaseCommand):
         dead_letters = [settings.DEAD_LETTERS] if settings.BROKER_DEAD_LETTERS else []
         with app.connection_for_write() as connection:
             try:
-                connection.connect()
+                connection.ensure_connection(max_retries=1, interval_start=0.2)
                 for queue in (*dead_letters, *settings.CELERY_TASK_QUEUES):
                     declare(queue, connection.default_channel)
                     self.stdout.write(f"{queue.name} is there")
-            except connection.connection_errors + connection.channel_errors as error:
+            except (OperationalError, *connection.channel_errors) as error:
                 raise CommandError(
                     f"cannot declare the queues at BROKER_URL={connection.as_uri()}: {error}"
                 ) from error
