@@ -25,7 +25,7 @@ def main() -> int:
     estate = Estate(RUN / "up", Engines.from_environment(), usual_ports=True)
     try:
         estate.start(lambda line: console.print(f"[dim]{line}[/]"))
-        console.print(f"[dim]{open_shop(estate)} orders in the shop[/]")
+        console.print(f"[dim]{open_shop(estate)} first orders placed[/]")
         write_description(estate, DESCRIPTION)
     except (EstateFailed, StoryFailed) as error:
         estate.stop()
@@ -55,18 +55,14 @@ def running() -> list[psutil.Process]:
 
 
 def table(description: dict[str, Any]) -> Table:
-    shown = Table("service", "admin", "browsable API", "docs", "login", "password")
+    shown = Table("service", "for people", "where")
     for name in SERVICES:
         service = description["services"][name]
-        staff = service["staff"]
-        shown.add_row(
-            f"{name}_project",
-            service["admin"],
-            service["api"],
-            service["docs"],
-            staff["login"],
-            staff["password"],
-        )
+        shown.add_row(f"{name}_project", "admin", service["admin"])
+        shown.add_row("", "browsable API", service["api"])
+        shown.add_row("", "docs", service["docs"])
+        shown.add_row("", "staff login", service["staff"]["login"])
+        shown.add_row("", "password", service["staff"]["password"], end_section=True)
     return shown
 
 
