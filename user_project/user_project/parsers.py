@@ -1,25 +1,37 @@
 """What a request may carry."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from rest_framework import status
-from rest_framework.exceptions import APIException
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-
-class PayloadTooLarge(APIException):
-    """The body is larger than any honest one."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "payload_too_large"
+View = Callable[[HttpRequest], HttpResponseBase]
 
 
-class BoundedJSONParser(JSONParser):
-    """DRF's JSON parser under DATA_UPLOAD_MAX_MEMORY_SIZE, which Django enforces on forms alone."""
+def bounded(get_response: View) -> View:
+    """Middleware that refuses, unread, a body larger than DATA_UPLOAD_MAX_MEMORY_SIZE.
+
+    Django itself enforces the limit later and not on files, and answers with a page.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+            detail = f"The body may have at most {limit} bytes; send less at a time."
+            return JsonResponse({"detail": detail}, status=413)
+        return get_response(request)
+
+    return middleware
+
+
+class ShallowJSONParser(JSONParser):
+    """DRF's JSON parser, which would fail on what nests deeper than Python may recurse."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if int((parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0) > limit:
-            raise PayloadTooLarge(f"The body may have at most {limit} bytes; send less at a time.")
-        return super().parse(stream, media_type, parser_context)
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The body nests too deep; send an object of plain values.") from error

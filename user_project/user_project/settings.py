@@ -3,9 +3,11 @@
 Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/user_secret_key`.
 """
 
+import re
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -61,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django_guid.middleware.guid_middleware",
+    "user_project.parsers.bounded",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -96,7 +99,9 @@ ENGINE_OPTIONS: dict[str, dict[str, object]] = {
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
-    "django.db.backends.postgresql": {"pool": True},
+    "django.db.backends.postgresql": {
+        "pool": {"min_size": 1, "max_size": 10, "timeout": 5}  # of each process; seconds
+    },
     "django.db.backends.mysql": {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -118,18 +123,22 @@ DATABASES = {
     }
 }
 
-CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
+CACHE = env.cache_url("CACHE_URL", default="locmemcache://")
+if CACHE["BACKEND"].startswith("django_redis"):
+    timeouts = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}  # seconds
+    CACHE["OPTIONS"] = timeouts | CACHE.get("OPTIONS", {})
+CACHES = {"default": CACHE}
 DJANGO_REDIS_IGNORE_EXCEPTIONS = True  # a cache that is away costs throttling, not registrations
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 AUTH_USER_MODEL = "users.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {"user_attributes": ["email", "name"]}),
+        ("MinimumLengthValidator", {}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
 
@@ -156,6 +165,15 @@ CSRF_COOKIE_NAME = "user_csrftoken"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # bytes; the largest honest body is a few kB
 LOGIN_URL = reverse_lazy("admin:login")
 
+
+def rate(name: str) -> str:
+    """How often one address may ask, as DRF writes it."""
+    value: str = env.str(name, default="20/min")
+    if not re.fullmatch(r"\d+/(s|sec|m|min|h|hour|d|day)", value):
+        raise ImproperlyConfigured(f"{name} must look like 20/min or 3/s, not like {value!r}")
+    return value
+
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",
@@ -163,16 +181,18 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
-        "user_project.parsers.BoundedJSONParser",
-        "rest_framework.parsers.FormParser",
+        "user_project.parsers.ShallowJSONParser",
+        "rest_framework.parsers.MultiPartParser",  # what the browsable API's forms send
     ],
     "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
-        "registration": env.str("REGISTRATION_RATE", default="20/min"),
-        "login": env.str("LOGIN_RATE", default="20/min"),
+        "registration": rate("REGISTRATION_RATE"),
+        "login": rate("LOGIN_RATE"),
     },
+    # How many proxies in front add to X-Forwarded-For; what lies before them anyone may invent.
+    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -188,9 +208,21 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# Private JSON Web Keys (RFC 7517); the first signs, all are published. See keys.py.
-SIGNING_KEYS = env.json("SIGNING_KEYS", default={}) or keys.generate_key_set()
-ORDER_PUBLIC_KEYS = env.json("ORDER_PUBLIC_KEYS", default={}) or {"keys": []}
+
+def key_set(name: str, shape: Any) -> Any:
+    """The JSON Web Key Set (RFC 7517) in a variable, or None where it is not set."""
+    text = env.str(name, default="")
+    try:
+        return keys.parse_key_set(text, shape) if text else None
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} is not a key set as generate_signing_keys prints it: {error}"
+        ) from error
+
+
+# The first signs; all are published, and check what they signed.
+SIGNING_KEYS = key_set("SIGNING_KEYS", keys.PrivateKeySet) or keys.generate_key_set()
+ORDER_PUBLIC_KEYS = key_set("ORDER_PUBLIC_KEYS", keys.PublicKeySet) or {"keys": []}
 SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ("user_project.tokens.PersonToken",),
     "TOKEN_OBTAIN_SERIALIZER": "users.serializers.LoginSerializer",
@@ -206,10 +238,15 @@ BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds
 BROKER_CONFIRMS = BROKER_URL.startswith(("amqp", "pyamqp"))  # RabbitMQ says when it has a message
+BROKER_ANSWER_SECONDS = 5  # how long to wait for the broker's word
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"confirm_publish": True, "confirm_timeout": 5, "read_timeout": 5, "write_timeout": 5}
+    {
+        "confirm_publish": True,
+        "read_timeout": BROKER_ANSWER_SECONDS,
+        "write_timeout": BROKER_ANSWER_SECONDS,
+    }
     if BROKER_CONFIRMS
-    else {"socket_timeout": 5, "socket_connect_timeout": 2}
+    else {"socket_timeout": BROKER_ANSWER_SECONDS, "socket_connect_timeout": 2}
 )
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"

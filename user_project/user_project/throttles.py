@@ -1,5 +1,7 @@
 """How often one address may ask."""
 
+from typing import cast
+
 from django.core.cache import cache
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
@@ -15,18 +17,14 @@ class ExactThrottle(ScopedRateThrottle):
     cache = cache
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self.scope = getattr(view, self.scope_attr, None)
-        if not self.scope:
-            return True
-        self.rate = self.get_rate()
-        self.num_requests, self.duration = self.parse_rate(self.rate)
+        self.scope = getattr(view, self.scope_attr)
+        limit, self.window = cast(tuple[int, int], self.parse_rate(self.get_rate()))
         key = self.get_cache_key(request, view)
-        if key is None or self.num_requests is None or self.cache.add(key, 1, self.duration):
-            return True
+        self.cache.add(key, 0, self.window)
         try:
-            return bool(self.cache.incr(key) <= self.num_requests)
+            return bool(self.cache.incr(key) <= limit)
         except (ValueError, TypeError):  # the window just ended, or the cache is away
             return True
 
-    def wait(self) -> float | None:
-        return float(self.duration) if self.duration else None
+    def wait(self) -> float:
+        return self.window

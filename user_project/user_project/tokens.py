@@ -1,7 +1,7 @@
 """Who is calling: people with this service's own tokens, and order_project with its own."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, cast
 
 import jwt
 from django.conf import settings
@@ -15,17 +15,18 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from user_project.keys import KeySet, public_key_set
+from user_project.keys import PublicKeySet, parse_key, public_key_set
 
 SERVICE_TOKEN_SECONDS = 60  # the longest life that a service may give a token of its own
+CLOCK_SKEW_SECONDS = 5  # how far two honest machines' clocks may be apart
 
 
-def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
+def key_named_by(token: bytes, key_set: PublicKeySet) -> jwt.PyJWK:
     """The key that the token names by `kid` in its header; refuses a token that names none here."""
     kid = jwt.get_unverified_header(token).get("kid")
     for key in key_set["keys"]:
         if key["kid"] == kid:
-            return jwt.PyJWK(key)
+            return parse_key(**key)
     raise jwt.InvalidKeyError(f"no key {kid!r} is known")
 
 
@@ -35,12 +36,12 @@ class KeySetBackend(TokenBackend):
     def encode(self, payload: dict[str, Any]) -> str:
         key = settings.SIGNING_KEYS["keys"][0]
         claims = payload | {"iss": self.issuer}
-        return jwt.encode(claims, jwt.PyJWK(key).key, "RS256", headers={"kid": key["kid"]})
+        return jwt.encode(claims, parse_key(**key).key, "RS256", headers={"kid": key["kid"]})
 
     def get_verifying_key(self, token: Any) -> Any:
         try:
             return key_named_by(token, public_key_set(settings.SIGNING_KEYS)).key
-        except jwt.InvalidTokenError as error:
+        except jwt.PyJWTError as error:
             raise TokenBackendError("Token is invalid") from error
 
 
@@ -48,6 +49,12 @@ class PersonToken(AccessToken):
     """Lets a person into every service; says who they are and whether they are staff, no more."""
 
     _token_backend = KeySetBackend("RS256", issuer="user")
+
+    @classmethod
+    def for_user(cls, user: Any) -> Self:
+        token: Self = super().for_user(user)
+        token["is_staff"] = user.is_staff
+        return token
 
 
 class PersonRefreshToken(RefreshToken):
@@ -77,15 +84,16 @@ class ServiceAuthentication(BaseAuthentication):
         try:
             claims = jwt.decode(
                 token,
-                key_named_by(token, settings.ORDER_PUBLIC_KEYS),
+                key_named_by(token, cast(PublicKeySet, settings.ORDER_PUBLIC_KEYS)),
                 algorithms=["RS256"],
                 issuer="order",
                 audience="user",
+                leeway=CLOCK_SKEW_SECONDS,
                 options={"require": ["exp", "iat"]},
             )
-        except jwt.InvalidTokenError as error:
+        except jwt.PyJWTError as error:
             raise AuthenticationFailed(f"The service token is refused: {error}.") from error
-        if claims["exp"] - claims["iat"] > SERVICE_TOKEN_SECONDS:
+        if int(claims["exp"]) - int(claims["iat"]) > SERVICE_TOKEN_SECONDS:
             raise AuthenticationFailed(
                 f"The service token is refused: it lives longer than {SERVICE_TOKEN_SECONDS} s."
             )

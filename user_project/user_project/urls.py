@@ -5,13 +5,15 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from user_project import health
+from user_project import health, metrics
 from users.views import KeySetView
 
 admin.site.site_header = admin.site.site_title = "user_project"
 admin.site.index_title = "Who people are"
 
-handler500 = "rest_framework.exceptions.server_error"
+handler400 = "user_project.errors.bad_request"
+handler404 = "user_project.errors.not_found"
+handler500 = "user_project.errors.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
@@ -23,5 +25,5 @@ urlpatterns = [
     path(".well-known/jwks.json", KeySetView.as_view(), name="jwks"),
     path("health/live", health.live),
     path("health/ready", health.ready),
-    path("", include("django_prometheus.urls")),
+    path("metrics", metrics.metrics),
 ]

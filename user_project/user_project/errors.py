@@ -1,0 +1,27 @@
+"""What is answered where no view does: DRF's shape below /api/, Django's page elsewhere."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    page = defaults.bad_request(request, exception)
+    return _in_shape(request, page, "The request cannot be understood; /api/docs/ describes it.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    page = defaults.page_not_found(request, exception)
+    return _in_shape(
+        request, page, f"{request.path} leads nowhere; /api/docs/ lists what there is."
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    page = defaults.server_error(request)
+    return _in_shape(request, page, "Our fault: please report the X-Request-ID of this answer.")
+
+
+def _in_shape(request: HttpRequest, page: HttpResponse, detail: str) -> HttpResponse:
+    if not request.path.startswith("/api/"):
+        return page
+    return JsonResponse({"detail": detail}, status=page.status_code)
