@@ -1,6 +1,7 @@
 """Events on their way: rows that say whose state the broker has yet to hear of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -8,16 +9,21 @@ from django.db import connections, models
 from django.utils import timezone
 from django_guid import get_guid
 
+from user_project.fields import PortableUUIDField
+
 
 class PendingEventQuerySet(models.QuerySet["PendingEvent"]):
-    def add(self, event_type: "PendingEvent.Type", user_ids: Iterable[UUID]) -> None:
-        """Note that these users changed; call it in the transaction that changes them."""
+    def add(self, event_type: "PendingEvent.Type", user_ids: Iterable[UUID]) -> int:
+        """Note that these users changed, in the transaction that changes them; return how many."""
         request_id, now = get_guid() or "", timezone.now()
-        rows: list[Any] = [
+        rows: Iterator[Any] = (
             PendingEvent(type=event_type, user_id=user_id, request_id=request_id, created_at=now)
             for user_id in user_ids
-        ]
-        self.bulk_create(rows, batch_size=1000)
+        )
+        count = 0
+        while batch := list(islice(rows, 1000)):  # a million of them need little memory
+            count += len(self.bulk_create(batch))
+        return count
 
     def claim(self, limit: int) -> "list[PendingEvent]":
         """The oldest rows that no other relay holds, held until the transaction ends.
@@ -44,7 +50,7 @@ class PendingEvent(models.Model):
         DELETED = "user_deleted"
 
     type = models.CharField(max_length=20, choices=Type.choices)
-    user_id = models.UUIDField()
+    user_id = PortableUUIDField()
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from contracts.users import User as PublicUser
 from outbox.models import PendingEvent
+from user_project.fields import LowercaseEmailField, PortableUUIDField
 
 # What other services learn of a user, as columns: a change of one of these is an event.
 PUBLIC_FIELDS = frozenset({"email", "name", "erased_at"})
@@ -21,30 +22,18 @@ PUBLIC_FIELDS = frozenset({"email", "name", "erased_at"})
 STATE_FIELDS = frozenset({"version", "changed_at"})
 
 
-class LowercaseEmailField(models.EmailField):
-    """An e-mail address kept in lower case: `unique` and look-ups have no regard to case."""
-
-    def get_prep_value(self, value: Any) -> Any:
-        prepared = super().get_prep_value(value)
-        return prepared.lower() if isinstance(prepared, str) else prepared
-
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        value = self.get_prep_value(super().pre_save(model_instance, add))
-        setattr(model_instance, self.attname, value)
-        return value
-
-
 class UserQuerySet(models.QuerySet["User"]):
     """Each write that changes what others know of users emits, in its own transaction."""
 
     def update(self, **values: Any) -> int:
-        """As ever; but a public field is written to present users alone, never to a tombstone."""
+        """As ever, but never to a tombstone."""
+        present = self.present()
         if PUBLIC_FIELDS.isdisjoint(values):
-            return super().update(**values)
+            return models.QuerySet.update(present, **values)
         with transaction.atomic(using=self.db):
             return sum(
                 rows._change(ids, PendingEvent.Type.UPDATED, values)
-                for ids, rows in self.present()._batches()
+                for ids, rows in present._batches()
             )
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -107,6 +96,11 @@ class UserQuerySet(models.QuerySet["User"]):
         values |= {"version": models.F("version") + 1, "changed_at": timezone.now()}
         return super().update(**values)
 
+    def under(self, prefix: str) -> Self:
+        """Those whose id, as 32 hex digits, starts with these."""
+        ends = (uuid.UUID(prefix.ljust(32, digit)) for digit in "0f")
+        return self.filter(pk__range=tuple(ends))
+
     def present(self) -> Self:
         """Without the tombstones of erased users."""
         return self.filter(erased_at=None)
@@ -114,7 +108,7 @@ class UserQuerySet(models.QuerySet["User"]):
     def public(self) -> Iterator[PublicUser]:
         """These users as other services may see them, read straight from the columns."""
         rows = self.values_list("pk", "version", "email", "name", "erased_at")
-        for pk, version, email, name, erased_at in rows.iterator(chunk_size=2000):
+        for pk, version, email, name, erased_at in rows:
             yield PublicUser(
                 id=str(pk),
                 version=version,
@@ -143,7 +137,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     `version` counts the states of the public fields. An erased user keeps only id and version.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = PortableUUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = LowercaseEmailField(
         "e-mail",
         unique=True,
@@ -172,7 +166,15 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 name="erased_users_keep_no_personal_data",
                 condition=models.Q(erased_at=None, email__isnull=False)
-                | models.Q(erased_at__isnull=False, email=None, name="", phone=""),
+                | models.Q(
+                    erased_at__isnull=False,
+                    email=None,
+                    name="",
+                    phone="",
+                    is_active=False,
+                    is_staff=False,
+                    is_superuser=False,
+                ),
             )
         ]
 

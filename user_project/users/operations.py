@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 
 from outbox.models import PendingEvent
 from users.models import User
@@ -27,13 +27,15 @@ def register_user(*, email: str, name: str, password: str, phone: str = "") -> U
 
 
 def change_profile(*, user: User, **changes: str) -> User:
-    """Change `email`, `name` or `phone`; raises EmailTaken."""
+    """Change `email`, `name` or `phone`; raises EmailTaken, and NotFound of an erased user."""
     for field, value in changes.items():
         setattr(user, field, value)
     try:
         with transaction.atomic():
             user.save(update_fields=changes)
     except IntegrityError as error:
+        if not User.objects.filter(pk=user.pk).present().exists():
+            raise NotFound("This account was erased meanwhile.") from error
         raise EmailTaken from error
     return user
 
@@ -45,6 +47,5 @@ def erase_user(*, user: User) -> None:
 
 def resend_users(*, since: datetime) -> int:
     """Put those who changed since then into the outbox once more; return how many they are."""
-    ids = list(User.objects.filter(changed_at__gte=since).values_list("pk", flat=True))
-    PendingEvent.objects.add(PendingEvent.Type.UPDATED, ids)
-    return len(ids)
+    changed = User.objects.filter(changed_at__gte=since).values_list("pk", flat=True)
+    return PendingEvent.objects.add(PendingEvent.Type.UPDATED, changed.iterator())
