@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import actions
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.http import HttpRequest
@@ -46,17 +47,40 @@ class UserAdmin(DjangoUserAdmin):
         ("State", {"fields": ["id", "version", "created_at", "changed_at", "last_login"]}),
     ]
     readonly_fields = ["id", "version", "created_at", "changed_at", "last_login"]
-    list_display = ["email", "name", "phone", "is_staff", "is_active", "version", "changed_at"]
+    list_display = ["account", "name", "phone", "is_staff", "is_active", "version", "changed_at"]
     list_filter = [ErasedFilter, "is_staff", "is_active"]
     search_fields = ["email", "name", "phone", "=id"]
     ordering = ["email"]
     filter_horizontal = ["groups"]
+    actions = ["delete_selected"]
+
+    @admin.display(description="e-mail", ordering="email")
+    def account(self, user: User) -> str:
+        return str(user)
+
+    @admin.action(permissions=["delete"], description="Erase selected users")
+    def delete_selected(self, request: HttpRequest, queryset: Any) -> Any:
+        return actions.delete_selected(self, request, queryset)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Who is erased, how many they are, and who of them may not be; no row goes."""
+        users = list(objs)
+        spared = {str(user) for user in users if not self.has_delete_permission(request, user)}
+        return [str(user) for user in users], {"users": len(users)}, spared, []
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Only superusers hand out rights: others could give themselves all of them."""
+        rights = () if request.user.is_superuser else ("is_staff", "is_superuser", "groups")
+        return [*super().get_readonly_fields(request, obj), *rights]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return self._is_present(obj) and super().has_change_permission(request, obj)
+        return self._may_touch(request, obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return self._is_present(obj) and super().has_delete_permission(request, obj)
+        return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
 
-    def _is_present(self, user: User | None) -> bool:
-        return user is None or user.erased_at is None
+    def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
+        """Nobody changes a tombstone, and only superusers a superuser."""
+        if user is None:
+            return True
+        return user.erased_at is None and (request.user.is_superuser or not user.is_superuser)

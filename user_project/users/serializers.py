@@ -1,32 +1,44 @@
 """Users as JSON: what people and staff may read and write."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as PasswordRefused
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
 
-from user_project.tokens import PersonRefreshToken
+from user_project.tokens import PersonRefreshToken, PersonToken
 from users.models import User
+
+
+class LowercaseEmailField(serializers.EmailField):
+    """An address as the database will have it, so that its length is checked as it is stored."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return str(super().to_internal_value(data)).lower()
 
 
 class ProfileSerializer(serializers.ModelSerializer[User]):
     """A user as they and staff see them."""
 
+    # Whether an address is taken is the database's word, which has no race: EmailTaken.
+    email = LowercaseEmailField(max_length=254)
+
     class Meta:
         model = User
         fields = ["id", "email", "name", "phone", "is_staff", "version", "created_at"]
         read_only_fields = ["is_staff", "version", "created_at"]
-        # Whether an address is taken is the database's word, which has no race: EmailTaken.
-        extra_kwargs = {"email": {"required": True, "allow_null": False, "validators": []}}
 
 
 class RegistrationSerializer(ProfileSerializer):
     """A new account."""
 
     password = serializers.CharField(
-        write_only=True, max_length=128, style={"input_type": "password"}
+        write_only=True,
+        max_length=128,
+        trim_whitespace=False,
+        style={"input_type": "password"},
     )
 
     class Meta(ProfileSerializer.Meta):
@@ -46,17 +58,33 @@ class LoginSerializer(TokenObtainPairSerializer):
 
     token_class = PersonRefreshToken
 
-    @classmethod
-    def get_token(cls, user: Any) -> Any:
-        token = super().get_token(user)
-        token["is_staff"] = user.is_staff
-        return token
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast(serializers.CharField, self.fields["password"]).trim_whitespace = False
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        pair: dict[str, Any] = super().validate(attrs)
+        return pair | {"access": str(PersonToken.for_user(self.user))}
 
 
 class RefreshSerializer(TokenRefreshSerializer):
-    """A refresh token for a new access token."""
+    """A refresh token for a new access token, which says what holds by now."""
 
     token_class = PersonRefreshToken
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        refresh = self.token_class(attrs["refresh"])
+        user = User.objects.filter(pk=refresh["sub"], is_active=True).first()
+        if user is None:
+            raise AuthenticationFailed(self.error_messages["no_active_account"])
+        return {"access": str(PersonToken.for_user(user))}
+
+
+class TokenPairSerializer(serializers.Serializer[Any]):
+    """What a login answers, for the schema."""
+
+    access = serializers.CharField(help_text="for 15 minutes, as `Authorization: Bearer ...`")
+    refresh = serializers.CharField(help_text="for 7 days, for new access tokens")
 
 
 class PublicUserSerializer(serializers.Serializer[Any]):
@@ -118,5 +146,7 @@ class DigestQuery(serializers.Serializer[Any]):
         required=False,
         default="",
         allow_blank=True,
-        error_messages={"invalid": "A prefix is an even number of lower-case hex digits."},
+        error_messages={
+            "invalid": "A prefix is an even number of lower-case hex digits, at most 30."
+        },
     )

@@ -8,7 +8,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_control
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework import generics
 from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.request import Request
@@ -27,15 +33,35 @@ from users.models import User, UserQuerySet
 from users.serializers import (
     DigestQuery,
     ProfileSerializer,
+    RefreshSerializer,
     RegistrationSerializer,
     SnapshotQuery,
+    TokenPairSerializer,
     UserDigestsSerializer,
     UserPageSerializer,
 )
 
-THROTTLED = OpenApiResponse(description="Too many requests: wait as `Retry-After` says.")
+
+def refusal(description: str, example: Any) -> OpenApiResponse:
+    """How the schema shows a refusal."""
+    return OpenApiResponse(
+        OpenApiTypes.OBJECT, description, examples=[OpenApiExample(description, example)]
+    )
 
 
+INVALID = {400: refusal("What is wrong, by field", {"email": ["Enter a valid email address."]})}
+UNKNOWN = {401: refusal("No valid token", {"detail": "User is inactive"})}
+FORBIDDEN = {403: refusal("Not for this caller", {"detail": "You do not have permission ..."})}
+MISSING = {404: refusal("No such user", {"detail": "No User matches the given query."})}
+THROTTLED = {
+    429: refusal(
+        "Too many requests: wait as `Retry-After` says",
+        {"detail": "Request was throttled. Expected available in 60 seconds."},
+    )
+}
+
+
+@extend_schema_view(get=extend_schema(responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN))
 class UserList(generics.ListCreateAPIView[User]):
     """Register an account; staff list them."""
 
@@ -56,7 +82,7 @@ class UserList(generics.ListCreateAPIView[User]):
     def get_throttles(self) -> list[Any]:
         return super().get_throttles() if self.request.method == "POST" else []
 
-    @extend_schema(responses={201: RegistrationSerializer, 429: THROTTLED})
+    @extend_schema(auth=[], responses={201: RegistrationSerializer} | INVALID | THROTTLED)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -64,6 +90,13 @@ class UserList(generics.ListCreateAPIView[User]):
         serializer.instance = operations.register_user(**serializer.validated_data)
 
 
+@extend_schema_view(
+    get=extend_schema(responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN | MISSING),
+    patch=extend_schema(
+        responses={200: ProfileSerializer} | INVALID | UNKNOWN | FORBIDDEN | MISSING
+    ),
+    delete=extend_schema(responses={204: None} | UNKNOWN | FORBIDDEN | MISSING),
+)
 class UserDetail(generics.RetrieveUpdateDestroyAPIView[User]):
     """Staff read, correct or erase an account."""
 
@@ -76,12 +109,17 @@ class UserDetail(generics.RetrieveUpdateDestroyAPIView[User]):
         return users
 
     def perform_update(self, serializer: BaseSerializer[User]) -> None:
-        operations.change_profile(user=self.get_object(), **serializer.validated_data)
+        operations.change_profile(user=cast(User, serializer.instance), **serializer.validated_data)
 
     def perform_destroy(self, instance: User) -> None:
         operations.erase_user(user=instance)
 
 
+@extend_schema_view(
+    get=extend_schema(responses={200: ProfileSerializer} | UNKNOWN),
+    patch=extend_schema(responses={200: ProfileSerializer} | INVALID | UNKNOWN),
+    delete=extend_schema(responses={204: None} | UNKNOWN),
+)
 class Me(UserDetail):
     """People read, change or erase their own account."""
 
@@ -97,7 +135,7 @@ class Login(TokenObtainPairView):
     throttle_classes = [ExactThrottle]
     throttle_scope = "login"
 
-    @extend_schema(responses={200: TokenObtainPairView().get_serializer_class(), 429: THROTTLED})
+    @extend_schema(responses={200: TokenPairSerializer} | INVALID | UNKNOWN | THROTTLED)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -108,6 +146,10 @@ class Refresh(TokenRefreshView):
     throttle_classes = [ExactThrottle]
     throttle_scope = "login"
 
+    @extend_schema(responses={200: RefreshSerializer} | INVALID | UNKNOWN | THROTTLED)
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().post(request, *args, **kwargs)
+
 
 class Snapshot(APIView):
     """Users for another service's copy, tombstones included: some by id, or page by page."""
@@ -115,9 +157,12 @@ class Snapshot(APIView):
     authentication_classes = [ServiceAuthentication]
     permission_classes = [IsService]
 
-    @extend_schema(parameters=[SnapshotQuery], responses=UserPageSerializer)
+    @extend_schema(
+        parameters=[SnapshotQuery],
+        responses={200: UserPageSerializer} | INVALID | UNKNOWN | FORBIDDEN,
+    )
     def get(self, request: Request) -> HttpResponse:
-        query = SnapshotQuery(data=request.query_params)
+        query = SnapshotQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         asked, limit = query.validated_data, query.validated_data["limit"]
         users = User.objects.order_by("pk")
@@ -139,9 +184,12 @@ class Digest(APIView):
     authentication_classes = [ServiceAuthentication]
     permission_classes = [IsService]
 
-    @extend_schema(parameters=[DigestQuery], responses=UserDigestsSerializer)
+    @extend_schema(
+        parameters=[DigestQuery],
+        responses={200: UserDigestsSerializer} | INVALID | UNKNOWN | FORBIDDEN,
+    )
     def get(self, request: Request) -> HttpResponse:
-        query = DigestQuery(data=request.query_params)
+        query = DigestQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         digests = digest_users(query.validated_data["prefix"])
         return contract_response(UserDigests(digests=tuple(digests)))
