@@ -13,7 +13,7 @@ SOURCE = "/user_project/users"
 def events_for(pending: Iterable[PendingEvent]) -> list[UserEvent]:
     """One event for each user pointed to.
 
-    A state has one event id however often it is sent, as CloudEvents asks of duplicates.
+    What is sent twice has the same id, as CloudEvents asks of duplicates.
     """
     pointers = {row.user_id: row for row in pending}  # the last one of each user
     created = {row.user_id for row in pending if row.type == PendingEvent.Type.CREATED}

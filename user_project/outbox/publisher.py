@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -42,7 +43,7 @@ class Publisher:
     def _publish(self, payload: Any) -> None:
         if self._connection is None:
             self._connection = app.connection_for_write()
-            self._connection.connect()
+        self._connection.ensure_connection(max_retries=0)  # kombu itself would wait 2 s and retry
         producer = app.amqp.Producer(self._connection.default_channel, auto_declare=False)
         if not settings.BROKER_CONFIRMS:
             self._require_subscriber(producer)
@@ -52,7 +53,9 @@ class Publisher:
             producer=producer,
             exchange=EXCHANGE.name,
             routing_key=ROUTING_KEY,
+            declare=[],  # or Celery would declare a queue of its own, which nobody reads
             mandatory=True,  # with confirms: ChannelError 312 if no queue is bound
+            confirm_timeout=settings.BROKER_ANSWER_SECONDS,
             retry=False,
         )
 
@@ -71,6 +74,7 @@ class Publisher:
 
     def close(self) -> None:
         """Drop the connection without waiting for the broker's goodbye."""
-        if self._connection is not None:
-            self._connection.collect(socket_timeout=1)
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # a broken connection may break once more
+                connection.collect(socket_timeout=1)

@@ -2,15 +2,16 @@
 
 import logging
 import uuid
-from contextlib import nullcontext
-from itertools import count
-from threading import Event
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from queue import Empty, SimpleQueue
 
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django_guid import set_guid
+from django_guid import clear_guid, set_guid
 
 from outbox.events import events_for
+from outbox.metrics import EVENTS_PUBLISHED
 from outbox.models import PendingEvent
 from outbox.publisher import NotDelivered, Publisher
 
@@ -34,20 +35,30 @@ def relay_batch(publisher: Publisher) -> int:
         pending = PendingEvent.objects.claim(BATCH)
         if not pending:
             return 0
-        # The message travels under the request that asked for it, if it was a single one.
-        requests = sorted({row.request_id for row in pending if row.request_id})
-        set_guid(requests[0] if len(requests) == 1 else uuid.uuid4().hex)
-        events = events_for(pending)
-        if events:
-            publisher.publish(events)
-        PendingEvent.objects.filter(pk__in=[row.pk for row in pending]).delete()
-    logger.info(
-        "published %d events for %d changes; requests: %s",
-        len(events),
-        len(pending),
-        ", ".join(requests[:10]) or "none",
-    )
+        with _request_of(pending):
+            events = events_for(pending)
+            if events:
+                publisher.publish(events)
+                EVENTS_PUBLISHED.inc(len(events))
+            PendingEvent.objects.filter(pk__in=[row.pk for row in pending]).delete()
+            logger.info("published %d events for %d changes", len(events), len(pending))
     return len(pending)
+
+
+@contextmanager
+def _request_of(pending: Iterable[PendingEvent]) -> Iterator[None]:
+    """Let message and log carry the id of the request that asked for these changes.
+
+    Where there were several, they carry a new id, and a line says for which it stands.
+    """
+    requests = sorted({row.request_id for row in pending if row.request_id})
+    set_guid(requests[0] if len(requests) == 1 else uuid.uuid4().hex)
+    if len(requests) > 1:
+        logger.info("a batch for the requests %s", ", ".join(requests))
+    try:
+        yield
+    finally:
+        clear_guid()
 
 
 def drain(publisher: Publisher) -> int:
@@ -55,20 +66,29 @@ def drain(publisher: Publisher) -> int:
     return sum(iter(lambda: relay_batch(publisher), 0))
 
 
-def run(publisher: Publisher, stopped: Event) -> None:
-    """Relay until told to stop, between two batches; wait for whatever is away and lose nothing."""
-    poll = SHORTEST_POLL_SECONDS
-    failures = count()
-    while not stopped.is_set():
+def run(publisher: Publisher, stop: "SimpleQueue[int]") -> None:
+    """Relay until there is something in `stop`, between two batches.
+
+    Waits for whatever is away, and loses nothing. A queue, because a signal handler may put into
+    it while it is being read; an Event might wait for itself there.
+    """
+    logger.info("relaying until SIGTERM")
+    pause = 0.0
+    while not _told(stop, within=pause):
         try:
             relayed = relay_batch(publisher)
         except (NotDelivered, DatabaseError) as error:
             connection.close()
-            wait = min(SHORTEST_RETRY_SECONDS * 2 ** min(next(failures), 10), LONGEST_RETRY_SECONDS)
-            logger.warning("events stay in the outbox, next try in %.1f s: %s", wait, error)
-            stopped.wait(wait)
-            continue
-        failures = count()
-        poll = SHORTEST_POLL_SECONDS if relayed else min(poll * 1.1, LONGEST_POLL_SECONDS)
-        if not relayed:
-            stopped.wait(poll)
+            pause = min(max(pause * 2, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+            logger.warning("events stay in the outbox, next try in %.1f s: %s", pause, error)
+        else:
+            idle = min(max(pause * 1.1, SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS)
+            pause = 0.0 if relayed else idle
+
+
+def _told(stop: "SimpleQueue[int]", *, within: float) -> bool:
+    try:
+        stop.get(timeout=within)
+    except Empty:
+        return False
+    return True

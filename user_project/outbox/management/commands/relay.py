@@ -1,7 +1,7 @@
 """`manage.py relay`: the outbox's way to the broker."""
 
 import signal
-from threading import Event
+from queue import SimpleQueue
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -26,8 +26,8 @@ class Command(BaseCommand):
             finally:
                 publisher.close()
             return
-        stopped = Event()
+        stop: SimpleQueue[int] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
-        run(publisher, stopped)
+            signal.signal(number, lambda received, _: stop.put(received))
+        run(publisher, stop)
         publisher.close()
