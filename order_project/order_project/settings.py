@@ -198,10 +198,25 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# Private JSON Web Keys (RFC 7517) of this service; the first signs what it asks of the others.
-SIGNING_KEYS = env.json("SIGNING_KEYS", default={}) or keys.generate_key_set()
-# Public JSON Web Keys (RFC 7517) of those whose tokens are accepted.
-USER_PUBLIC_KEYS = env.json("USER_PUBLIC_KEYS", default={}) or {"keys": []}
+
+def key_set(name: str, shape: Any) -> Any:
+    """The JSON Web Key Set (RFC 7517) in a variable, or None where it is not set."""
+    text = env.str(name, default="")
+    try:
+        return keys.parse_key_set(text, shape) if text else None
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} is not a key set as .env.example describes it: {error}"
+        ) from error
+
+
+# The first of its own signs what this service asks of the others.
+SIGNING_KEYS: keys.PrivateKeySet = (
+    key_set("SIGNING_KEYS", keys.PrivateKeySet) or keys.generate_key_set()
+)
+USER_PUBLIC_KEYS: keys.PublicKeySet = key_set(
+    "USER_PUBLIC_KEYS", keys.PublicKeySet
+) or keys.PublicKeySet(keys=[])
 SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ("order_project.tokens.PersonToken",),
     "ALGORITHM": "RS256",

@@ -8,17 +8,17 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.tokens import AccessToken
 
-from order_project.keys import KeySet
+from order_project.keys import PublicKeySet, parse_key
 
 CLOCK_SKEW_SECONDS = 5  # by which the clocks of two honest machines may differ
 
 
-def key_named_by(token: bytes, key_set: KeySet) -> jwt.PyJWK:
+def key_named_by(token: bytes, key_set: PublicKeySet) -> jwt.PyJWK:
     """The key that the token names by `kid` in its header; refuses a token that names none here."""
     kid = jwt.get_unverified_header(token).get("kid")
     for key in key_set["keys"]:
         if key["kid"] == kid:
-            return jwt.PyJWK(key)
+            return parse_key(**key)
     raise jwt.InvalidTokenError(f"no key {kid!r} is known")
 
 

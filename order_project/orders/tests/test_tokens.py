@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from clients.http import sign_token
 from conftest import USER_KEYS, make_token
-from order_project.keys import generate_key_set, public_key_set
+from order_project.keys import generate_key_set, parse_key, public_key_set
 
 URL = "/api/v1/orders/"
 
@@ -64,7 +64,7 @@ class TestAttack:
         key = USER_KEYS["keys"][0]
         headers = {"kid": key["kid"]}
 
-        assert self.refused(jwt.encode(claims, jwt.PyJWK(key).key, "RS256", headers=headers))
+        assert self.refused(jwt.encode(claims, parse_key(**key).key, "RS256", headers=headers))
 
     @pytest.mark.parametrize("algorithm", ["none", "None", "NONE"])
     def test_by_a_token_without_a_signature(self, cleo, algorithm):
@@ -74,7 +74,7 @@ class TestAttack:
 
     def test_by_a_token_signed_with_the_public_key_as_hmac_secret(self, cleo):
         key = USER_KEYS["keys"][0]
-        public = jwt.PyJWK(public_key_set(USER_KEYS)["keys"][0]).key
+        public = parse_key(**public_key_set(USER_KEYS)["keys"][0]).key
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         signed = f"{part({'alg': 'HS256', 'kid': key['kid']})}.{part(claims_of(cleo.token))}"
         hmac = jwt.get_algorithm_by_name("HS256")
@@ -96,7 +96,7 @@ class TestAttack:
         headers = {"kid": key["kid"], "jwk": public_key_set(own)["keys"][0]}
 
         assert self.refused(
-            jwt.encode(claims_of(cleo.token), jwt.PyJWK(key).key, "RS256", headers=headers)
+            jwt.encode(claims_of(cleo.token), parse_key(**key).key, "RS256", headers=headers)
         )
 
     def test_by_a_changed_claim(self, ann):
