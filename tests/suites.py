@@ -1,14 +1,14 @@
 """`make test`: every suite in its own project's environment, on each engine that is reachable.
 
-POSTGRESQL_URL names the server to use, postgres://postgres@127.0.0.1:5432/ where it is not set.
-REQUIRE_ENGINES=postgresql makes its absence a failure.
+tests/engines.py says where it looks for them. REQUIRE_ENGINES=postgresql,mysql makes it a failure
+where one of those named cannot be used.
 """
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,20 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.table import Table
-from tests.estate.settings import ROOT, SERVICES
+from tests.engines import ENGINES, VARIABLE, engine_url, mongodb_of_our_own, why_unusable
+from tests.estate.settings import ROOT
 
 RESULTS = ROOT / ".run" / "suites"
+PASSED_ON = ("PATH", "HOME", "CI", "REQUIRE_ENGINES", *VARIABLE.values())
 AT_ONCE = 2  # suites that run side by side; each keeps about one core busy
-KNOWN_ENGINES = ("postgresql",)
+
+# The engines on which each project proves itself, beside SQLite.
+MATRIX = {
+    "user": ("postgresql", "mysql"),
+    "order": ("postgresql", "mongodb"),
+    "product": ("postgresql", "mysql"),
+    "inventory": ("postgresql", "mysql"),
+}
 
 console = Console(highlight=False)
 
@@ -72,34 +81,38 @@ def project_suite(service: str, engine: str, **environment: str) -> Suite:
     )
 
 
-def engine_url(engine: str) -> str:
-    usual = {"postgresql": "postgres://postgres@127.0.0.1:5432/"}
-    return os.environ.get(f"{engine.upper()}_URL", usual[engine]).rstrip("/")
+def why_undrivable(engine: str) -> str | None:
+    """None if every project that may run on the engine has its driver, or can have it now."""
+    if engine != "mysql":
+        return None
+    for service in (name for name, engines in MATRIX.items() if engine in engines):
+        project = ROOT / f"{service}_project"
+        driver = ["-r", "pyproject.toml", "--extra", "mysql", "-c", "requirements.txt"]
+        tried = subprocess.run(
+            [ROOT / ".venv/bin/uv", *("pip", "install", "--python", ".venv/bin/python"), *driver],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if tried.returncode:
+            return "mysqlclient cannot be built: it needs the headers of libmysqlclient or MariaDB"
+    return None
 
 
-def why_unreachable(engine: str) -> str | None:
-    """None if a session can be opened, or else the driver's reason."""
-    script = "import psycopg, sys; psycopg.connect(sys.argv[1], connect_timeout=2)"
-    python = ROOT / "user_project/.venv/bin/python"
-    tried = subprocess.run(
-        [python, "-c", script, f"{engine_url(engine)}/postgres"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return tried.stderr.strip().splitlines()[-1] if tried.returncode else None
-
-
-def suites(engines: Iterable[str]) -> list[Suite]:
-    """All suites, those that take longest first."""
-    planned = [project_suite(service, "sqlite") for service in SERVICES]
-    if "postgresql" in engines:
-        url = engine_url("postgresql")
+def suites(engines: Collection[str]) -> list[Suite]:
+    """All suites but the end-to-end one, those that take longest first."""
+    planned = [own_suite("boundaries")]
+    for service, others in MATRIX.items():
+        planned.append(project_suite(service, "sqlite"))
         planned += [
-            project_suite(service, "postgresql", DATABASE_URL=f"{url}/freehold_{service}")
-            for service in SERVICES
+            project_suite(
+                service, engine, DATABASE_URL=f"{engine_url(engine).geturl()}/freehold_{service}"
+            )
+            for engine in others
+            if engine in engines
         ]
-    return [*planned, own_suite("contracts"), own_suite("boundaries")]
+    return [*planned, own_suite("contracts")]
 
 
 def run(suite: Suite) -> Outcome:
@@ -108,7 +121,7 @@ def run(suite: Suite) -> Outcome:
     report = RESULTS / f"{label.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
     begun = time.monotonic()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "CI") if name in os.environ}
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     done = subprocess.run(
         [suite.python, "-m", "pytest", "-q", f"--junitxml={report}", suite.tests],
         cwd=suite.folder,
@@ -166,17 +179,22 @@ def show(outcomes: list[Outcome], absent: dict[str, str]) -> None:
 def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     required = set(filter(None, os.environ.get("REQUIRE_ENGINES", "").split(",")))
-    if unknown := required - set(KNOWN_ENGINES):
-        console.print(f"REQUIRE_ENGINES knows {KNOWN_ENGINES}, not {sorted(unknown)}")
+    if unknown := required - set(ENGINES):
+        console.print(f"REQUIRE_ENGINES knows {', '.join(ENGINES)}; not {', '.join(unknown)}")
         return 2
-    absent = {engine: reason for engine in KNOWN_ENGINES if (reason := why_unreachable(engine))}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(run, suites(set(KNOWN_ENGINES) - absent.keys())))
-    outcomes.append(run(own_suite("estate")))  # alone: it measures what others would slow down
+    with mongodb_of_our_own():
+        absent = {
+            name: reason
+            for name in ENGINES
+            if (reason := why_unusable(name) or why_undrivable(name))
+        }
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            outcomes = list(pool.map(run, suites(set(ENGINES) - absent.keys())))
+        outcomes.append(run(own_suite("estate")))  # alone: others would slow it down
     show(outcomes, absent)
-    missing = sorted(required & absent.keys())
+    missing = required & absent.keys()
     if missing:
-        console.print(f"[red]REQUIRE_ENGINES names {', '.join(missing)}, which is not reachable[/]")
+        console.print(f"[red]REQUIRE_ENGINES names {', '.join(sorted(missing))}: not to be used[/]")
     passed, failed, skipped = (
         sum(getattr(outcome, count) for outcome in outcomes)
         for count in ("passed", "failed", "skipped")
