@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from docker.make_secrets import HERE, fill_in_acl
 from redis import Redis
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.retry import Retry
 from tests.boundaries.engines import give_up
@@ -29,6 +29,7 @@ PREFIXES = {
     "cache": {"user_service": "user:", "order_service": "order:"},
 }
 USERS = [(server, user) for server, users in PREFIXES.items() for user in users]
+IMPATIENCE = Retry(NoBackoff(), 0)
 PATIENCE = Retry(ConstantBackoff(0.02), 500)  # 10 s for a server to start
 
 REFUSAL = re.compile("no permissions|user executing the script can't", re.IGNORECASE)
@@ -151,7 +152,7 @@ class Scene:
         """Whether the server refuses to run it for want of permission, and for nothing else."""
         words = shlex.split(command.replace("{own}", self.own).replace("{theirs}", self.theirs))
         try:
-            self.session.execute_command(*words)
+            self.session.execute_command(*words)  # type: ignore[no-untyped-call]
         except ResponseError as error:
             return bool(REFUSAL.search(str(error)))
         return False
@@ -181,7 +182,7 @@ class TestRedis:
     def test_lets_nobody_in_without_a_name(self, stock: Server, cache: Server):
         for server in (stock, cache):
             with (
-                Redis(port=server.port, retry=None) as stranger,
+                Redis(port=server.port, retry=IMPATIENCE) as stranger,
                 pytest.raises(AuthenticationError),
             ):
                 stranger.ping()
