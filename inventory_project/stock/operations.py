@@ -48,7 +48,7 @@ def receive_stock(
     level, is_new = stock_store().receive(
         sku=sku, quantity=quantity, reason=reason, by=by, receipt_id=receipt_id or uuid4()
     )
-    logger.info("%s received %+d %s (%s): %d on hand", by, quantity, sku, reason, level.on_hand)
+    logger.info("%s received %+d %s (%r): %d on hand", by, quantity, sku, reason, level.on_hand)
     return level, is_new
 
 

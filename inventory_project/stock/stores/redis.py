@@ -110,8 +110,8 @@ class RedisStore:
         }
 
     def reservation(self, *, order_id: UUID) -> Reservation | None:
-        _, *known = self._run("reservation", str(order_id))
-        return decode_reservation(order_id, known[0]) if known and known[0] else None
+        _, known = self._run("reservation", str(order_id))
+        return decode_reservation(order_id, known) if known else None
 
     def receive(
         self, *, sku: str, quantity: int, reason: str, by: str, receipt_id: UUID

@@ -22,8 +22,9 @@ from stock.stores.protocol import (
 class SqlStore:
     """A StockStore in SQL.
 
-    Each operation locks its reservation or receipt first and its levels last, by ascending SKU: no
-    two can wait for each other, and a level in demand is locked no longer than it takes to commit.
+    Each operation writes its reservation or receipt first and its levels last, by ascending SKU:
+    orders do not wait for each other's levels crosswise, and a level in demand is locked no longer
+    than it takes to commit.
     """
 
     def levels(self, *, skus: Collection[str]) -> dict[str, inventory.StockLevel]:

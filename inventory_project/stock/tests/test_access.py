@@ -15,20 +15,22 @@ from rest_framework.test import APIClient
 
 from conftest import TokenMaker, calling_with
 from stock.operations import receive_stock
+from stock.stores.protocol import StockStore
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
+pytestmark = pytest.mark.django_db
 
-RESERVATION = f"/api/v1/reservations/{uuid4()}/"
+RESERVATION = "/api/v1/reservations/0190a5c8-1f2e-7c3d-9e4f-5a6b7c8d9e0f/"
 RECEIPTS = "/api/v1/stock/TENT-2P/receipts/"
 LINES = {"lines": [{"sku": "TENT-2P", "quantity": 1}]}
 DELIVERY = {"quantity": 5, "reason": "delivery"}
 
 
-@pytest.fixture(autouse=True)
-def _one_tent(store: object) -> None:
+@pytest.fixture
+def _one_tent(store: StockStore) -> None:
     receive_stock(sku="TENT-2P", quantity=1, reason="delivery", by="cleo")
 
 
+@pytest.mark.usefixtures("_one_tent")
 class TestEachDoor:
     @pytest.mark.parametrize(
         ("method", "path", "body", "statuses"),

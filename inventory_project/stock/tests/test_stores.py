@@ -1,14 +1,17 @@
 """What every stock store promises, kept by both: the conformance suite."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from contracts.inventory import Reservation, ReservationLine, Shortage, StockLevel
 from stock.ledger import Kind
 from stock.models import Movement
 from stock.stores import protocol
 from stock.stores.protocol import StockStore
+from stock.stores.redis import RedisStore
 from stock.tests.ledgers import copy_all
 
 pytestmark = pytest.mark.django_db
@@ -283,3 +286,49 @@ class TestLedger:
         copy_all(store)
 
         assert not Movement.objects.exists()
+
+
+@pytest.mark.parametrize("store", ["sql"], indirect=True)
+class TestCostInSql:
+    """Statements, without the two of the savepoint that a test's transaction makes of a commit."""
+
+    def test_of_a_reservation_is_two_inserts_and_an_update_a_line(
+        self, store: StockStore, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        receive(store, TENT, 3)
+        receive(store, MUG, 9)
+
+        with django_assert_num_queries(2 + 2 + 2):
+            store.reserve(order_id=uuid4(), lines=lines(TENT=1, MUG=1), by="order")
+
+    def test_of_its_end_is_a_read_two_writes_and_an_update_a_line(
+        self, store: StockStore, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        receive(store, TENT, 3)
+        order_id = uuid4()
+        store.reserve(order_id=order_id, lines=lines(TENT=1), by="order")
+
+        with django_assert_num_queries(2 + 3 + 1):
+            store.fulfil(order_id=order_id, by="cleo")
+
+
+@pytest.mark.parametrize("store", ["redis"], indirect=True)
+class TestCostInRedis:
+    def test_of_each_operation_is_one_script(self, store: RedisStore) -> None:
+        def scripts_run() -> int:
+            stats: Any = store.client.info("commandstats")
+            return int(stats["cmdstat_evalsha"]["calls"])
+
+        receive(store, TENT, 3)
+        order_id = uuid4()
+        store.reserve(order_id=order_id, lines=lines(TENT=1), by="order")
+        store.release(order_id=order_id, by="order")
+        before = scripts_run()
+
+        level(store, TENT)
+        receive(store, TENT, 3)
+        order_id = uuid4()
+        store.reserve(order_id=order_id, lines=lines(TENT=1), by="order")
+        store.release(order_id=order_id, by="order")
+
+        assert scripts_run() - before == 4
