@@ -17,7 +17,7 @@ class Command(BaseCommand):
         dead_letters = [settings.DEAD_LETTERS] if settings.BROKER_DEAD_LETTERS else []
         with app.connection_for_write() as connection:
             try:
-                connection.ensure_connection(max_retries=1, interval_start=0.2)
+                connection.ensure_connection(max_retries=0)
                 for queue in (*dead_letters, *settings.CELERY_TASK_QUEUES):
                     declare(queue, connection.default_channel)
                     self.stdout.write(f"{queue.name} is there")

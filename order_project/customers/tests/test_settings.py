@@ -1,0 +1,88 @@
+"""What the environment must say before the service starts, as a deployment would see it."""
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from order_project.celery import app
+from order_project.keys import generate_key_set, public_key_set
+
+PROJECT = Path(__file__).parents[2]
+KEYS = generate_key_set()
+FILLED_IN = {
+    "SECRET_KEY": secrets.token_urlsafe(50),
+    "SIGNING_KEYS": json.dumps(KEYS),
+    "USER_PUBLIC_KEYS": json.dumps(public_key_set(KEYS)),
+    "ALLOWED_HOSTS": "orders.example.com",
+}
+
+
+def example() -> dict[str, str]:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match("[A-Z]", line))
+
+
+def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+
+
+class TestSettings:
+    def test_refuse_an_empty_environment_and_name_what_is_missing(self):
+        started = manage("check", env={})
+
+        assert started.returncode != 0
+        assert started.stderr == (
+            "order_project cannot start: set SECRET_KEY, ALLOWED_HOSTS, BROKER_URL, CACHE_URL, "
+            "SIGNING_KEYS, USER_PUBLIC_KEYS, USER_URL, PRODUCT_URL, INVENTORY_URL in the "
+            "environment (.env.example explains each), or DEBUG=1 to try the service out\n"
+        )
+
+    def test_are_fit_for_production_with_the_example_filled_in(self):
+        env = example()
+        assert {name for name, value in env.items() if not value} == set(FILLED_IN)
+
+        checked = manage("check", "--deploy", "--fail-level", "WARNING", env=env | FILLED_IN)
+
+        assert checked.returncode == 0, checked.stderr
+        assert "no issues" in checked.stdout
+
+    @pytest.mark.parametrize(
+        ("name", "value", "reason"),
+        [
+            ("SIGNING_KEYS", "nonsense", "malformed"),
+            ("SIGNING_KEYS", json.dumps(public_key_set(KEYS)), "missing required field `d`"),
+            ("USER_PUBLIC_KEYS", '{"keys": []}', "it has no keys"),
+            ("DATABASE_URL", "mysql://user:secret@127.0.0.1/name", "must start with sqlite://"),
+        ],
+    )
+    def test_refuse_a_wrong_value_by_its_name(self, name, value, reason):
+        started = manage("check", env=example() | FILLED_IN | {name: value})
+
+        assert started.returncode != 0
+        assert name in started.stderr
+        assert reason in started.stderr
+        assert "Traceback" not in started.stderr
+        assert "secret" not in started.stderr
+
+
+class TestBeat:
+    def test_starts_tasks_that_exist(self):
+        app.loader.import_default_modules()
+
+        tasks = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+
+        assert tasks <= set(app.tasks)
+        assert len(tasks) == 3
+
+
+@pytest.mark.django_db
+def test_migrations_say_all_that_models_say():
+    call_command("makemigrations", "--check", "--dry-run")
