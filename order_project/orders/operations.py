@@ -21,7 +21,6 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import F
 from rest_framework import status
 from rest_framework.exceptions import APIException, PermissionDenied
 
@@ -272,7 +271,7 @@ def claim_due_order(*, now: datetime) -> Order | None:
             pk=order.pk, status=order.status, attempts=order.attempts, resume_at__lte=now
         )
         resume_at = next_attempt_at(now=now, attempts=order.attempts)
-        if unchanged.update(attempts=F("attempts") + 1, resume_at=resume_at):
+        if unchanged.update(attempts=order.attempts + 1, resume_at=resume_at):
             return order
     return None
 
