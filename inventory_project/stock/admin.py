@@ -10,6 +10,8 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from rest_framework.exceptions import APIException
 
 from contracts.inventory import StockLevel
@@ -125,7 +127,7 @@ class ItemAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in stubs
                 reason=reason,
                 by=request.user.get_username(),
                 receipt_id=uuid5(receipt_id, sku),
-                allow_new=False,
+                must_exist=True,
             )
         except APIException as refusal:
             messages.error(request, f"{sku}: {refusal.detail}")
@@ -138,6 +140,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in stubs 
     """Shows what only operations write."""
 
     show_full_result_count = False
+    empty_value_display = ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -165,7 +168,7 @@ class ReservationAdmin(ReadOnly):
 
 @admin.register(Movement)
 class MovementAdmin(ReadOnly):
-    list_display = ["at", "sku", "kind", "on_hand_by", "reserved_by", "reason", "order_id", "by"]
+    list_display = ["at", "sku", "kind", "on_hand_by", "reserved_by", "by", "reason", "order"]
     list_filter = ["kind", "at"]
     search_fields = ["sku", "order_id", "reason", "by"]
     search_help_text = "SKU, order, reason or who"
@@ -174,6 +177,14 @@ class MovementAdmin(ReadOnly):
     @admin.display(description="on hand")
     def on_hand_by(self, movement: Movement) -> str:
         return signed(movement.on_hand_delta)
+
+    @admin.display
+    def order(self, movement: Movement) -> str:
+        if movement.order_id is None:
+            return ""
+        address = reverse("admin:stock_reservation_change", args=[movement.order_id])
+        link = '<a href="{}" style="white-space: nowrap">{}</a>'
+        return format_html(link, address, movement.order_id)
 
     @admin.display(description="reserved")
     def reserved_by(self, movement: Movement) -> str:

@@ -33,15 +33,15 @@ def receive_stock(
     reason: str,
     by: str,
     receipt_id: UUID | None = None,
-    allow_new: bool = True,
+    must_exist: bool = False,
 ) -> tuple[StockLevel, bool]:
     """Puts units on the shelf, or takes off what is not there: a negative quantity corrects.
 
-    The first receipt of a SKU makes its item, unless `allow_new` is off. A repeated `receipt_id`
-    has no further effect. Returns the level after it, and whether this call did it. Raises
+    The first receipt of a SKU makes its item, unless it `must_exist`. A repeated `receipt_id` has
+    no further effect. Returns the level after it, and whether this call did it. Raises
     ItemUnknown, BelowReserved, ReceiptDiffers, StockUnavailable.
     """
-    if allow_new and quantity > 0:
+    if quantity > 0 and not must_exist:
         Item.objects.get_or_create(sku=sku)
     elif not Item.objects.filter(sku=sku).exists():
         raise ItemUnknown(sku)
@@ -104,7 +104,8 @@ def copy_ledger(*, store: RedisStore, limit: int = 500) -> int:
 def rebuild_stock() -> None:
     """Replaces what the store holds by what the ledger says.
 
-    A Redis store is closed meanwhile. The SQL store is not: stop whoever writes to it first.
+    A Redis store is closed meanwhile; what it lost before `copy_ledger` came by stays lost. The SQL
+    store is not closed: stop whoever writes to it first.
     """
     store = stock_store()
     if isinstance(store, RedisStore):

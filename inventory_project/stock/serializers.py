@@ -29,9 +29,9 @@ class ReceiptSerializer(serializers.Serializer[Any]):
         help_text="Units that arrived; negative corrects what was counted too high.",
     )
     reason = serializers.CharField(max_length=200, help_text="Why, for the ledger.")
-    allow_new = serializers.BooleanField(
-        default=True,
-        help_text="Whether a first receipt makes the item; false refuses a mistyped SKU.",
+    must_exist = serializers.BooleanField(
+        default=False,
+        help_text="Whether to refuse a SKU that never came before, which may be mistyped.",
     )
 
     def validate_quantity(self, quantity: int) -> int:

@@ -269,6 +269,9 @@ class TestLedger:
             ("received", "MUG-ENAMEL"),
         ]
         assert '<td class="field-on_hand_by">+5</td>' in page.text
+        reservation = reverse("admin:stock_reservation_change", args=[rows[0].order_id])
+        assert reservation in page.text
+        assert "2 TENT-2P" in admin_client.get(reservation).text
 
     def test_is_searched_and_filtered(self, admin_client: Client, store: StockStore) -> None:
         copy_all(store)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from contracts.inventory import ReservationLine
@@ -140,3 +140,9 @@ class TestRedisThatIsAway:
         assert answer.json() == {
             "detail": "The stock store cannot be reached; repeat the request in a moment."
         }
+
+    def test_is_not_rebuilt(self, settings: Any) -> None:
+        settings.STOCK_URL = "redis://127.0.0.1:1"
+
+        with pytest.raises(CommandError, match="cannot be reached"):
+            run()

@@ -28,8 +28,8 @@ class TestReceipts:
         assert answer.json() == {"sku": "TENT-2P", "on_hand": 5, "reserved": 0, "available": 5}
         assert Item.objects.filter(sku="TENT-2P").exists()
 
-    def test_refuse_a_new_sku_where_none_is_meant(self, cleo: APIClient) -> None:
-        answer = cleo.post(RECEIPTS, DELIVERY | {"allow_new": False})
+    def test_refuse_a_new_sku_that_must_exist(self, cleo: APIClient) -> None:
+        answer = cleo.post(RECEIPTS, DELIVERY | {"must_exist": True})
 
         assert answer.status_code == 404
         assert "'TENT-2P'" in answer.json()["detail"]
@@ -105,7 +105,7 @@ class TestReceipts:
             ("reason", ""),
             ("reason", "x" * 201),
             ("reason", "nul \0"),
-            ("allow_new", "perhaps"),
+            ("must_exist", "perhaps"),
         ],
     )
     def test_refuse_what_makes_no_sense(self, cleo: APIClient, field: str, value: object) -> None:

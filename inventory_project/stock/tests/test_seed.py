@@ -1,8 +1,10 @@
 """The shop that `manage.py seed` fills."""
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
+
+from stock.stores.redis import RedisStore
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
@@ -23,3 +25,10 @@ class TestSeed:
         call_command("seed")
 
         assert anyone.get("/api/v1/stock/").json() == before
+
+    @pytest.mark.parametrize("store", ["redis"], indirect=True)
+    def test_says_what_to_do_about_a_store_that_was_never_filled(self, store: RedisStore) -> None:
+        store.close()
+
+        with pytest.raises(CommandError, match=r"manage\.py rebuild_stock"):
+            call_command("seed")

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from stock.operations import rebuild_stock
 from stock.stores import stock_store
+from stock.stores.protocol import StockUnavailable
 
 
 class Command(BaseCommand):
@@ -22,8 +23,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, replace: bool, **options: Any) -> None:
-        if stock_store().is_open() and not replace:
-            self.stdout.write("The stock store is complete; --replace rebuilds it all the same.")
-            return
-        rebuild_stock()
+        try:
+            if stock_store().is_open() and not replace:
+                message = "The stock store is complete; --replace rebuilds it all the same."
+                self.stdout.write(message)
+                return
+            rebuild_stock()
+        except StockUnavailable as refusal:
+            raise CommandError(str(refusal.detail)) from refusal
         self.stdout.write(self.style.SUCCESS("The stock store says what the ledger says."))

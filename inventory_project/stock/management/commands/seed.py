@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from stock.models import Item
 from stock.operations import receive_stock
+from stock.stores.protocol import StockUnavailable
 
 # SKU, shelf, units of the first delivery
 SHOP = [
@@ -33,6 +34,13 @@ class Command(BaseCommand):
     help = "Fills the shelves of a small outdoor shop; run again, it changes nothing."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.fill_shelves()
+        except StockUnavailable as refusal:
+            raise CommandError(str(refusal.detail)) from refusal
+        self.stdout.write(f"{len(SHOP)} items are on their shelves.")
+
+    def fill_shelves(self) -> None:
         for sku, shelf, units in SHOP:
             Item.objects.get_or_create(sku=sku, defaults={"shelf": shelf})
             if units:
@@ -43,4 +51,3 @@ class Command(BaseCommand):
                     by="seed",
                     receipt_id=uuid5(NAMESPACE_URL, f"seed:{sku}"),
                 )
-        self.stdout.write(f"{len(SHOP)} items are on their shelves.")
