@@ -63,7 +63,6 @@ class TestAsk:
             {"body": EUR, "status": 500},
             {"body": EUR, "status": 404},
             {"body": EUR, "status": 429, "headers": {"Retry-After": "3600"}},
-            {"body": "", "status": 302, "headers": {"Location": "http://elsewhere.example/"}},
             {"body": requests.ConnectionError("refused")},
             {"body": requests.ReadTimeout("slow")},
             {"body": requests.exceptions.SSLError("not who it says it is")},
@@ -81,6 +80,13 @@ class TestAsk:
         assert refusal.value.wait > 0
         assert "money_project cannot answer just now; try again" in str(refusal.value)
         assert refusal.value.was_asked
+
+    def test_follows_no_redirect(self, remote, border):
+        border.get(URL, status=302, headers={"Location": "http://elsewhere.example/"})
+        border.get("http://elsewhere.example/", EUR)
+
+        with pytest.raises(MoneyUnavailable):
+            ask(remote)
 
     def test_takes_an_address_that_is_none_for_an_outage(self, remote, settings):
         settings.INVENTORY_URL = "http://[half"

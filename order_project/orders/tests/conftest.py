@@ -82,7 +82,7 @@ class Shop:
     """product_project and inventory_project, at the border; each request is kept in `asked`.
 
     `before` and `after` run before and after the effect of each request to inventory: what they
-    raise is what becomes of it.
+    raise is what becomes of it. `meanwhile` runs while prices are looked up.
     """
 
     def __init__(self, border: Any) -> None:
@@ -90,7 +90,7 @@ class Shop:
         self.prices = {"TENT-2P": ("249.00", "EUR"), "MUG-ENAMEL": ("9.90", "EUR")}
         self.discontinued: set[str] = set()
         self.asked: list[str] = []
-        self.before = self.after = self.nothing
+        self.before = self.after = self.meanwhile = self.nothing
         self.border = border
         border.add_callback("GET", PRODUCTS, self.list_products)
         reservation = re.compile(re.escape(RESERVATIONS) + "[^/]+/$")
@@ -113,6 +113,7 @@ class Shop:
 
     def list_products(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
         self.asked.append("GET products")
+        self.meanwhile()
         skus = parse_qs(urlparse(str(request.url)).query)["sku"][0].split(",")
         found = [self.product(sku) for sku in skus if sku in self.prices]
         page = {"count": len(found), "next": None, "previous": None, "results": found}

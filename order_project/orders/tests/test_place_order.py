@@ -5,6 +5,7 @@ from threading import Barrier
 
 import pytest
 import requests
+from django.core.cache import cache
 from django.db import connection
 
 from clients.products import ProductsUnavailable
@@ -164,6 +165,15 @@ class TestIdempotencyKey:
     def test_is_not_needed(self, shop, ann):
         assert place(ann) != place(ann)
         assert Order.objects.filter(idempotency_key=None).count() == 2
+
+    @pytest.mark.django_db(transaction=True)
+    def test_gives_the_order_of_the_same_request_that_was_faster(self, shop, ann):
+        twin = place(ann, key="k0")
+        cache.clear()
+        shop.meanwhile = lambda: Order.objects.update(idempotency_key="k1")
+
+        assert place(ann, key="k1") == twin
+        assert len(shop.stock.reserved) == 1
 
     @pytest.mark.django_db(transaction=True)
     def test_gives_one_order_to_many_at_once(self, shop, ann):

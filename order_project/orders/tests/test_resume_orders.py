@@ -1,8 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
+from threading import Barrier
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from clients import inventory
 from orders.models import Order
@@ -96,6 +99,23 @@ class TestClaim:
 
         assert claim_due_order(now=LATER)
         assert claim_due_order(now=LATER) is None
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_for_one_of_many_workers(self, shop, ann):
+        orders = place_while_inventory_is_away(shop, *[ann] * 10)
+        everyone = Barrier(4)
+
+        def work(number):
+            try:
+                everyone.wait(5)
+                return list(iter(lambda: claim_due_order(now=LATER), None))
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            claimed = [order.id for orders in pool.map(work, range(4)) for order in orders]
+
+        assert sorted(claimed) == sorted(order.id for order in orders)
 
     def test_takes_the_longest_due_first(self, shop, ann, bo):
         first, second = place_while_inventory_is_away(shop, ann, bo)
