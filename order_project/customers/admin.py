@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -32,9 +33,17 @@ class CustomerAdmin(ReadOnlyAdmin):
     list_display = ["__str__", "name", "version", "is_deleted", "changed_at", "synced_at"]
     list_filter = ["is_deleted", "synced_at"]
     search_fields = ["email", "name"]
-    search_help_text = "E-mail or name. To change someone, go to user_project, which owns them."
+    search_help_text = "E-mail, name or id. To change someone, go to user_project, which owns them."
     ordering = ["is_deleted", "email", "id"]
     show_full_result_count = False  # counts the table once, not twice
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
+    ) -> tuple[QuerySet[Customer], bool]:
+        try:
+            return queryset.filter(pk=UUID(search_term)), False
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
 
 
 @admin.register(RejectedEvent)

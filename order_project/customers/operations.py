@@ -160,6 +160,10 @@ class Verdict:
     def drifted(self) -> int:
         return self.kinds.total()
 
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
+        return f"{kinds}; {self.repaired} repaired" if kinds else "the copy equals its owner"
+
 
 def verify_customers(
     *,

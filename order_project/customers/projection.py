@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, connections
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -71,7 +71,7 @@ UPSERT = f"""
 """  # noqa: S608 - made of the model's own names
 
 
-Write = Callable[[Sequence[Sequence[Any]]], int]
+Write = Callable[[Sequence[Row]], int]
 
 
 def upsert_newer(rows: Sequence[Row]) -> int:
@@ -79,16 +79,10 @@ def upsert_newer(rows: Sequence[Row]) -> int:
 
     The rows have distinct ids and are sorted by id, so that two writers cannot deadlock.
     """
-    if not rows:
-        return 0
-    prepared = []
-    for row in rows:
-        values = zip(FIELDS, row, strict=True)
-        prepared.append([field.get_db_prep_save(value, connection) for field, value in values])
-    return WRITERS[connection.vendor](prepared)
+    return WRITERS[connection.vendor](rows) if rows else 0
 
 
-def upsert_by_unnest(rows: Sequence[Sequence[Any]]) -> int:
+def upsert_by_unnest(rows: Sequence[Row]) -> int:
     """PostgreSQL: an array a column, so that the statement is the same for any number of rows."""
     arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in FIELDS)
     statement = UPSERT.format(rows=f"SELECT * FROM unnest({arrays})")  # noqa: S608 - types alone
@@ -97,16 +91,25 @@ def upsert_by_unnest(rows: Sequence[Sequence[Any]]) -> int:
         return int(cursor.rowcount)
 
 
-def upsert_by_executemany(rows: Sequence[Sequence[Any]]) -> int:
+def upsert_by_executemany(rows: Sequence[Row]) -> int:
     """SQLite: prepared once and run in this process, so that no limit on variables applies."""
     values = ", ".join(["%s"] * len(COLUMNS))
     with connection.cursor() as cursor:
-        cursor.executemany(UPSERT.format(rows=f"VALUES ({values})"), rows)
+        cursor.executemany(UPSERT.format(rows=f"VALUES ({values})"), in_words_of_database(rows))
         return int(cursor.rowcount)
 
 
+def in_words_of_database(rows: Sequence[Row]) -> list[list[Any]]:
+    """The rows in types of a database that has no UUIDs, or no time zones."""
+    database = connections[connection.alias]  # the wrapper itself: it is asked for each value
+    return [
+        [field.get_db_prep_save(value, database) for field, value in zip(FIELDS, row, strict=True)]
+        for row in rows
+    ]
+
+
 @wrap_database_errors  # type: ignore[untyped-decorator] # published without types
-def upsert_by_bulk_write(rows: Sequence[Sequence[Any]]) -> int:
+def upsert_by_bulk_write(rows: Sequence[Row]) -> int:
     """MongoDB: one unordered bulk write, and a second for what it found already there.
 
     A filter by version misses a document that is as new, and then the upsert fails on its `_id`.
@@ -117,7 +120,7 @@ def upsert_by_bulk_write(rows: Sequence[Sequence[Any]]) -> int:
         Customer._meta.db_table
     )
     updates = []
-    for user_id, version, *rest in rows:
+    for user_id, version, *rest in in_words_of_database(rows):
         is_older = {COLUMNS[0]: user_id, "version": {"$lt": version}}
         document = dict(zip(COLUMNS[1:], [version, *rest], strict=True))
         updates.append((is_older, {"$set": document}))

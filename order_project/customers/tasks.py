@@ -64,9 +64,9 @@ def persist(act: Callable[[], Result], *, wait: Callable[[float], None] = time.s
             return act()
         except Exception as error:
             connection.close()
-            if waited >= PATIENCE_SECONDS:
-                raise Reject(error, requeue=True) from error
             reason = str(error).partition("\n")[0]  # what follows may quote the events
+            if waited >= PATIENCE_SECONDS:
+                raise Reject(reason, requeue=True) from error
             logger.warning("events wait, next try in %.1f s: %s", pause, reason)
             wait(pause)
             waited += pause
@@ -95,7 +95,4 @@ def mend(suspects: Iterable[Drift]) -> None:
     except UsersUnavailable as error:
         logger.warning("the copy was not verified: %s", error)
         return
-    if verdict.drifted:
-        logger.warning("repaired %d customers: %s", verdict.repaired, dict(verdict.kinds))
-    else:
-        logger.info("the copy equals its owner")
+    logger.log(logging.WARNING if verdict.drifted else logging.INFO, "%s", verdict)

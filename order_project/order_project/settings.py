@@ -103,7 +103,7 @@ ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     },
     # One connection serves a worker's child, a few a web process; who gets none in time fails.
     "django.db.backends.postgresql": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}},
-    "django_mongodb_backend": {},
+    "django_mongodb_backend": {"serverSelectionTimeoutMS": 5000},
 }
 environ.Env.DB_SCHEMES["mongodb"] = "django_mongodb_backend"
 DATABASE = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
@@ -236,6 +236,8 @@ QUEUE_OPTIONS: dict[str, Any] = (
             "x-delivery-limit": 20,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": DEAD_LETTERS.name,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",  # which that strategy requires
         },
     }
     if BROKER_DEAD_LETTERS
@@ -344,6 +346,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
+        "urllib3": {"level": "ERROR"},  # it warns of each retry; clients.http tells how they ended
         "django_guid": {"level": "WARNING"},  # it would log each id twice more
         "celery.worker.strategy": {"level": "WARNING"},  # tasks say themselves what they did
         "celery.app.trace": {"level": "WARNING"},

@@ -53,11 +53,12 @@ class TestCustomerAdmin:
 
         both = admin.get(CUSTOMERS).content.decode()
         found = admin.get(CUSTOMERS, {"q": "Ann"}).content.decode()
+        by_id = admin.get(CUSTOMERS, {"q": ann.id}).content.decode()
         alive = admin.get(CUSTOMERS, {"is_deleted__exact": "0"}).content.decode()
 
         assert f"erased {bo.id}" in both
         assert ann.user.email in both
-        for page in (found, alive):
+        for page in (found, by_id, alive):
             assert ann.user.email in page
             assert bo.id not in page
 

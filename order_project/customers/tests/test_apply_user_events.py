@@ -1,7 +1,9 @@
 """Events reach the copy in any order, any number of times, and a bad one stops no other."""
 
 import json
+import random
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from contracts.users import User
 from customers import projection
+from customers.drift import batches
 from customers.models import Customer, RejectedEvent
 from customers.operations import Applied, apply_user_events, apply_users
 from customers.tests.events import event_of
@@ -198,6 +201,25 @@ class TestApplyUserEvents:
         assert (applied.applied, applied.rejected) == (1, 1)
         assert "IntegrityError" in RejectedEvent.objects.get().error
         assert copy_of(ann.user) == ann.user
+
+    @pytest.mark.django_db(transaction=True)
+    def test_ends_alike_where_workers_are_side_by_side(self, many: list[User]) -> None:
+        events = [
+            event_of(replace(user, version=version)) for user in many[:60] for version in (1, 2, 3)
+        ]
+
+        def work(seed: int) -> None:
+            shuffled = random.Random(seed).sample(events, len(events))  # noqa: S311 - a shuffle
+            for batch in batches(shuffled, 30):
+                apply_user_events(payloads=batch, now=NOW)
+            connection.close()
+
+        with ThreadPoolExecutor(4) as workers:
+            list(workers.map(work, range(4)))
+
+        assert {user.id: user.version for user in Customer.objects.as_users()} == {
+            user.id: 3 for user in many[:60]
+        }
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 import sys
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -17,9 +18,10 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--after", metavar="ID", help="go on behind this user")
+        parser.add_argument("--after", type=UUID, metavar="ID", help="go on behind this user")
 
-    def handle(self, *args: Any, after: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
+        after = str(options["after"]) if options["after"] else None
         users = applied = 0
         columns = TextColumn("users"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
 
 from clients.users import UsersUnavailable
 from customers.drift import find_suspects
@@ -44,7 +45,7 @@ class Command(BaseCommand):
     ) -> None:
         try:
             verdict = verify_customers(suspects=find_suspects(), repair=repair, lag=lag, wait=wait)
-        except (UsersUnavailable, UnfitUser) as error:
+        except (UsersUnavailable, UnfitUser, DatabaseError) as error:
             raise CommandError(f"could not verify: {error}", returncode=UNKNOWN) from error
         tell = self.tell_program if options["json"] else self.tell_person
         tell(verdict)
@@ -57,8 +58,7 @@ class Command(BaseCommand):
     def tell_person(self, verdict: Verdict) -> None:
         for drift in verdict.examples:
             self.stdout.write(f"{drift.kind:>9} {drift.id}")
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(verdict.kinds.items()))
-        self.stdout.write(f"{kinds or 'the copy equals its owner'}; {verdict.repaired} repaired")
+        self.stdout.write(str(verdict))
 
     def tell_program(self, verdict: Verdict) -> None:
         drifts = [{"id": drift.id, "kind": drift.kind} for drift in verdict.examples]
