@@ -44,6 +44,6 @@ class UserDigest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserDigests:
-    """The buckets one step (two hex digits) below a prefix that are not empty, in ascending prefix."""
+    """The buckets just below a prefix (two hex digits more) that are not empty, ascending."""
 
     digests: tuple[UserDigest, ...]
