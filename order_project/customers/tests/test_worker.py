@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import redis
 from django.conf import settings
@@ -67,11 +68,6 @@ class Worker:
     @property
     def log(self) -> str:
         return self.log_path.read_text()
-
-    @property
-    def children(self) -> list[int]:
-        command = ["pgrep", "-P", str(self.process.pid)]
-        return [int(pid) for pid in subprocess.check_output(command, text=True).split()]
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -276,8 +272,8 @@ class TestWorker:
         with table_away(Customer):
             publish(message_of(event_of(ann.user)))
             eventually(lambda: worker.log.count("events wait") > waits)
-            for child in worker.children:
-                os.kill(child, signal.SIGKILL)
+            for child in psutil.Process(worker.process.pid).children():
+                child.kill()
             eventually(lambda: "WorkerLostError" in worker.log)
 
         eventually(Customer.objects.filter(id=ann.id).exists)
