@@ -19,6 +19,8 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 from urllib3.util import Retry
 
+from order_project.keys import parse_key
+
 logger = logging.getLogger(__name__)
 
 Contract = TypeVar("Contract")
@@ -63,7 +65,7 @@ def sign_token(audience: str, key_id: str, period: int) -> str:
     key = next(key for key in settings.SIGNING_KEYS["keys"] if key["kid"] == key_id)
     issued_at = period * TOKEN_PERIOD_SECONDS - CLOCK_SKEW_SECONDS
     claims = {"iss": "order", "aud": audience, "iat": issued_at, "exp": issued_at + 60}
-    return jwt.encode(claims, jwt.PyJWK(key).key, "RS256", headers={"kid": key_id})
+    return jwt.encode(claims, parse_key(**key).key, "RS256", headers={"kid": key_id})
 
 
 def open_session() -> requests.Session:

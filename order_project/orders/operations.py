@@ -220,7 +220,7 @@ def _release(order: Order, now: datetime) -> None:
     _change(order, stock_released_at=now, resume_at=None)
 
 
-def _change(order: Order, **values: Any) -> bool:
+def _change(order: Order, **values: Any) -> None:
     """Change the row if its status is still what `order` says; either way `order` is then current.
 
     Whoever was faster has left the row with what it still owes, so there is nothing to make good.
@@ -228,9 +228,8 @@ def _change(order: Order, **values: Any) -> bool:
     if Order.objects.filter(pk=order.pk, status=order.status).update(**values):
         for name, value in values.items():
             setattr(order, name, value)
-        return True
-    order.refresh_from_db()
-    return False
+    else:
+        order.refresh_from_db()
 
 
 def cancel_order(*, order: Order, now: datetime) -> None:

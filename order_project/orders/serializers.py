@@ -112,6 +112,8 @@ def explain_order(order: Order) -> str:
     """What whoever placed the order should know beyond its status; mostly nothing."""
     if order.status == Order.Status.PENDING:
         return "Stock cannot be reserved just now: the order goes on by itself, look at it later."
+    if order.status == Order.Status.REJECTED and not order.short:
+        return "Nothing was ordered, for inventory_project refuses this order: place a new one."
     if order.status == Order.Status.REJECTED:
         lacks = ", ".join(
             f"{line['available']} of {line['requested']} {line['sku']}" for line in order.short

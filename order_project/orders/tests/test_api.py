@@ -85,6 +85,15 @@ class TestPlace:
         assert decoded(response).short == (Shortage(sku="TENT-2P", requested=6, available=5),)
         assert "5 of 6 TENT-2P" in response.json()["detail"]
 
+    def test_tells_what_to_do_where_inventory_refuses_the_order_itself(self, shop, ann):
+        shop.before = lambda: shop.stock.delete(str(Order.objects.get().id))
+
+        response = ann.client.post(URL, TENT)
+
+        assert response.status_code == 409
+        assert response.json()["short"] == []
+        assert "place a new one" in response.json()["detail"]
+
     def test_refuses_what_is_not_for_sale(self, shop, ann):
         response = ann.client.post(URL, {"lines": [{"sku": "NOPE", "quantity": 1}]})
 
