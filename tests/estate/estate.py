@@ -37,7 +37,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
 
 call_command("migrate", verbosity=0)
-for command in ("declare_queues", "seed"):
+for command in ("declare_queues", "rebuild_stock", "seed"):
     if command in get_commands():
         call_command(command)
 
@@ -83,6 +83,8 @@ class Estate:
         self.commands: dict[str, str] = dict(
             parse_procfile((ROOT / "Procfile").read_text()).processes
         )
+        if engines.stock is None:
+            del self.commands["inventory-ledger"]  # stock in SQL writes its ledger itself
 
     def __enter__(self) -> Self:
         return self
