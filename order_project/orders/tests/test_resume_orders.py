@@ -107,7 +107,7 @@ class TestClaim:
 
         def work(number):
             try:
-                everyone.wait(5)
+                everyone.wait(30)
                 return list(iter(lambda: claim_due_order(now=LATER), None))
             finally:
                 connection.close()
