@@ -46,7 +46,7 @@ def make_secrets() -> dict[str, str]:
 
 def databases() -> dict[str, str]:
     """For each database an administrator, its roles as a script, and a URL for each role."""
-    made = {}
+    made = {"postgres_admin_password": password()}
     for service in SERVICES:
         made[f"{service}_db_admin_password"] = password()
         passwords = {role: password() for role in ("owner", "service")}

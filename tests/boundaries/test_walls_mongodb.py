@@ -19,7 +19,7 @@ from docker.make_secrets import HERE, ROLES_OF, fill_in_roles
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
-from secantus.server import SecantusDBServer  # type: ignore[import-untyped]
+from secantus.server import SecantusDBServer
 from tests.estate.settings import SERVICES
 
 SYSTEM = ("admin", "config", "local")

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import amqp  # type: ignore[import-untyped]  # published without types
+import amqp
 import pytest
-from amqp.exceptions import (  # type: ignore[import-untyped]
+from amqp.exceptions import (
     AccessRefused,
     NotAllowed,
     PreconditionFailed,
