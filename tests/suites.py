@@ -62,7 +62,7 @@ def own_suite(name: str) -> Suite:
     """A suite of tests/, under the environment that runs the estate."""
     return Suite(
         name=name,
-        engine="embedded" if name == "estate" else "",
+        engine="all" if name == "estate" else "",
         folder=ROOT,
         python=ROOT / ".venv/bin/python",
         tests=f"tests/{name}",

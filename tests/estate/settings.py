@@ -20,7 +20,11 @@ KeySet = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Engines:
-    """The URL of each engine, as the environment names it; None where it is to be embedded."""
+    """The URL of each engine, as the environment names it; None where it is to be embedded.
+
+    Stock is in inventory's database where `stock` is None, and in the embedded Valkey where it is
+    "embedded".
+    """
 
     databases: dict[str, str | None]
     stock: str | None
@@ -40,7 +44,7 @@ class Engines:
 
     @property
     def needs_valkey(self) -> bool:
-        return self.broker is None or self.cache is None
+        return self.broker is None or self.cache is None or self.stock == "embedded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,5 +145,5 @@ def environment_of(
         }
     if service == "inventory":
         own["ORDER_PUBLIC_KEYS"] = kept.public_keys("order")
-        own["STOCK_URL"] = engines.stock or ""
+        own["STOCK_URL"] = f"{valkey}/3" if engines.stock == "embedded" else engines.stock or ""
     return own
