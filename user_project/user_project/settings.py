@@ -39,6 +39,17 @@ if missing and not DEBUG:
         "or DEBUG=1 to try the service out"
     )
 
+
+def one_like(default: str, name: str, pattern: str) -> str:
+    """A variable that must match a pattern, or else the default."""
+    value: str = env.str(name, default=default)
+    if not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} must look like {default}, not like {value!r}")
+    return value
+
+
+RATE = r"\d+/(s|sec|m|min|h|hour|d|day)"
+
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
@@ -100,9 +111,12 @@ ENGINE_OPTIONS: dict[str, dict[str, object]] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
     "django.db.backends.postgresql": {
-        "pool": {"min_size": 1, "max_size": 10, "timeout": 5}  # of each process; seconds
+        "connect_timeout": 3,  # seconds, as all of these
+        # Of each process. A pool that went on trying would do so ever more rarely.
+        "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5},
     },
     "django.db.backends.mysql": {
+        "connect_timeout": 3,
         "charset": "utf8mb4",
         "isolation_level": "read committed",
         "sql_mode": "TRADITIONAL",
@@ -165,15 +179,6 @@ CSRF_COOKIE_NAME = "user_csrftoken"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # bytes; the largest honest body is a few kB
 LOGIN_URL = reverse_lazy("admin:login")
 
-
-def rate(name: str) -> str:
-    """How often one address may ask, as DRF writes it."""
-    value: str = env.str(name, default="20/min")
-    if not re.fullmatch(r"\d+/(s|sec|m|min|h|hour|d|day)", value):
-        raise ImproperlyConfigured(f"{name} must look like 20/min or 3/s, not like {value!r}")
-    return value
-
-
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",
@@ -188,11 +193,11 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
-        "registration": rate("REGISTRATION_RATE"),
-        "login": rate("LOGIN_RATE"),
+        "registration": one_like("20/min", "REGISTRATION_RATE", RATE),
+        "login": one_like("20/min", "LOGIN_RATE", RATE),
     },
     # How many proxies in front add to X-Forwarded-For; what lies before them anyone may invent.
-    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
+    "NUM_PROXIES": int(one_like("0", "NUM_PROXIES", r"\d+")),
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -221,7 +226,9 @@ def key_set(name: str, shape: Any) -> Any:
 
 
 # The first signs; all are published, and check what they signed.
-SIGNING_KEYS = key_set("SIGNING_KEYS", keys.PrivateKeySet) or keys.generate_key_set()
+SIGNING_KEYS = key_set("SIGNING_KEYS", keys.PrivateKeySet)
+SIGNING_KEYS_ARE_MADE_UP = SIGNING_KEYS is None
+SIGNING_KEYS = SIGNING_KEYS or keys.generate_key_set()
 ORDER_PUBLIC_KEYS = key_set("ORDER_PUBLIC_KEYS", keys.PublicKeySet) or {"keys": []}
 SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ("user_project.tokens.PersonToken",),
