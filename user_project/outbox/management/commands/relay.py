@@ -5,6 +5,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
 
 from outbox.publisher import NotDelivered, Publisher
 from outbox.relay import drain, run
@@ -21,7 +22,7 @@ class Command(BaseCommand):
         if options["once"]:
             try:
                 self.stdout.write(f"{drain(publisher)} pending events relayed")
-            except NotDelivered as error:
+            except (NotDelivered, DatabaseError) as error:
                 raise CommandError(f"the events stay in the outbox: {error}") from error
             finally:
                 publisher.close()

@@ -14,8 +14,8 @@ def moment(text: str) -> datetime:
     """A time in ISO 8601 (UTC where it has no offset), or a duration counted back from now."""
     if at := parse_datetime(text):
         return at if at.tzinfo else at.replace(tzinfo=UTC)
-    if ago := parse_duration(text):
-        return timezone.now() - abs(ago)
+    if text.startswith("P") and (ago := parse_duration(text)):
+        return timezone.now() - ago
     raise ValueError(text)
 
 
