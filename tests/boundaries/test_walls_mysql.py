@@ -9,10 +9,11 @@ import pymysql
 import pytest
 from docker.make_secrets import HERE, ROLES_OF, fill_in_roles
 from pymysql.constants import CLIENT, ER
-from tests.boundaries.engines import engine_url, give_up
+from tests.boundaries.absence import give_up
+from tests.engines import engine_url
 from tests.estate.settings import SERVICES
 
-URL = engine_url("MYSQL_URL")
+URL = engine_url("mysql")
 SYSTEM = ("mysql", "performance_schema", "sys")
 ROLES = ("owner", "service")
 REFUSED = {

@@ -11,10 +11,11 @@ import psycopg
 import pytest
 from docker.make_secrets import HERE, ROLES_OF, fill_in_roles
 from psycopg import errors, sql
-from tests.boundaries.engines import engine_url, give_up
+from tests.boundaries.absence import give_up
+from tests.engines import engine_url
 from tests.estate.settings import SERVICES
 
-URL = engine_url("POSTGRESQL_URL")
+URL = engine_url("postgresql")
 SYSTEM = ("postgres", "template0", "template1")
 ROLES = ("owner", "service")
 

