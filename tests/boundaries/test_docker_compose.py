@@ -1,7 +1,6 @@
 """Whether the compose files describe the estate that there is, and draw its walls."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from docker.make_secrets import HERE as DOCKER
 from docker.make_secrets import make_secrets, write
 from tests.boundaries import deployment
 from tests.boundaries.deployment import ALL_POSTGRESQL, PICTURE, secret_names, service_of
+from tests.boundaries.projects import python
 from tests.estate.settings import ROOT, SERVICES, USUAL_PORTS
 
 FILES = sorted(DOCKER.glob("*.yaml"))
@@ -249,27 +249,19 @@ def awaited(processes: Any, name: str) -> set[str]:
 def settings_of(process: str, model: Any, secrets: Path) -> Any:
     """The settings of a process's project under the environment of its container."""
     service = service_of(process)
-    project = ROOT / f"{service}_project"
-    environment = {"PATH": os.environ["PATH"]}
+    variables = {}
     for variable, value in model["services"][process]["environment"].items():
         if variable.endswith("_FILE"):
             file = Path(model["secrets"][value.removeprefix("/run/secrets/")]["file"])
-            environment[variable] = str(secrets / file.name)
+            variables[variable] = str(secrets / file.name)
         else:
-            environment[variable] = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+            variables[variable] = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
     script = (
         f"import json; from {service}_project import settings; "
         "print(json.dumps({name: value for name, value in vars(settings).items()"
         " if name.isupper()}, default=id))"
     )
-    done = subprocess.run(
-        [project / ".venv/bin/python", "-c", script],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(service, "-c", script, **variables)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

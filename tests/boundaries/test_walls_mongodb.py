@@ -21,6 +21,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from secantus.server import SecantusDBServer
+from tests.boundaries.projects import python
 from tests.estate.settings import SERVICES
 
 SYSTEM = ("admin", "config", "local")
@@ -78,6 +79,13 @@ class Server:
             for role in ROLES:
                 administrator.admin.command("dropUser", f"{name}_{role}")
             administrator.admin.command("dropRole", f"{name}_rows")
+
+    def database_url(self, service: str, role: str) -> str:
+        """The URL of a service's own database, as make_secrets.py writes it."""
+        name, server = self.names[service], urlsplit(self.url)
+        user = f"{name}_{role}"
+        own = f"{user}:{self.passwords[user]}@{server.hostname}:{server.port}/{name}"
+        return f"mongodb://{own}?authSource=admin"
 
     def session(self, service: str, role: str = "service") -> Client:
         user = f"{self.names[service]}_{role}"
@@ -150,6 +158,19 @@ class TestMongoDB:
         own.orders.delete_one({"_id": 1})
 
         assert found == [{"_id": 1, "status": "confirmed"}]
+
+    def test_gives_orders_what_they_need(self, server: Server):
+        owner, processes = (
+            {"DEBUG": "1", "DATABASE_URL": server.database_url("order", role)} for role in ROLES
+        )
+
+        early = python("order", "manage.py", "migrate", **processes)
+        migrated = python("order", "manage.py", "migrate", **owner)
+        waited = python("order", "manage.py", "migrate", "--check", **processes)
+
+        assert "not authorized" in early.stderr
+        assert migrated.returncode == 0, migrated.stderr
+        assert waited.returncode == 0, waited.stderr
 
     @pytest.mark.parametrize("change", CHANGES)
     def test_lets_the_processes_change_no_schema(self, own: Database[dict[str, Any]], change: str):

@@ -10,6 +10,7 @@ import pytest
 from docker.make_secrets import HERE, ROLES_OF, fill_in_roles
 from pymysql.constants import CLIENT, ER
 from tests.boundaries.absence import give_up
+from tests.boundaries.projects import python
 from tests.engines import engine_url
 from tests.estate.settings import SERVICES
 
@@ -40,6 +41,11 @@ class Server:
         passwords = {role: secrets.token_urlsafe() for role in ROLES}
         self.passwords |= {f"{name}_{role}": password for role, password in passwords.items()}
         run(self.administrator, fill_in_roles(HERE / ROLES_OF["mysql"], name, passwords))
+
+    def url(self, service: str, role: str) -> str:
+        name = self.names[service]
+        user = f"{name}_{role}:{self.passwords[f'{name}_{role}']}"
+        return f"mysql://{user}@{URL.hostname}:{URL.port or 3306}/{name}"
 
     def session(self, service: str, role: str = "service", database: str = "") -> Session:
         name = self.names[service]
@@ -183,6 +189,23 @@ class TestMySQL:
             run(session, statement.format(other=server.names["order"]))
 
         assert refusal.value.args[0] in REFUSED
+
+    def test_gives_a_project_what_it_needs(self, server: Server):
+        if python("inventory", "-c", "import MySQLdb").returncode:
+            give_up("mysql", "inventory_project is installed without its driver")
+        owner, processes = (
+            {"DEBUG": "1", "DATABASE_URL": server.url("inventory", role)} for role in ROLES
+        )
+
+        early = python("inventory", "manage.py", "migrate", **processes)
+        migrated = python("inventory", "manage.py", "migrate", **owner)
+        waited = python("inventory", "manage.py", "migrate", "--check", **processes)
+        seeded = python("inventory", "manage.py", "seed", **processes)
+
+        assert "CREATE command denied" in early.stderr
+        assert migrated.returncode == 0, migrated.stderr
+        assert waited.returncode == 0, waited.stderr
+        assert seeded.returncode == 0, seeded.stderr
 
     def test_keeps_its_data_and_gets_new_passwords_when_the_script_runs_again(
         self, server: Server, table: str

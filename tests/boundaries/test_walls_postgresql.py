@@ -3,54 +3,83 @@
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 import pytest
 from docker.make_secrets import HERE, ROLES_OF, fill_in_roles
-from psycopg import errors, sql
+from psycopg import errors
 from tests.boundaries.absence import give_up
+from tests.boundaries.projects import python
 from tests.engines import engine_url
 from tests.estate.settings import SERVICES
 
 URL = engine_url("postgresql")
 SYSTEM = ("postgres", "template0", "template1")
 ROLES = ("owner", "service")
+Session = psycopg.Connection[Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A server with four services' places in it, under names of this run alone."""
+    """A server with four services' places in it, under names and passwords of this run alone."""
 
+    psql: str
     names: dict[str, str]
-    apply: Callable[[str], None]
+    passwords: dict[str, str] = field(default_factory=dict)
 
-    def session(self, service: str, role: str = "service") -> psycopg.Connection[Any]:
+    def apply(self, service: str) -> None:
+        """Run the committed script for one service."""
         name = self.names[service]
-        return connect(dbname=name, user=f"{name}_{role}")
+        passwords = {role: secrets.token_urlsafe() for role in ROLES}
+        self.passwords |= {f"{name}_{role}": password for role, password in passwords.items()}
+        subprocess.run(
+            [self.psql, "--quiet", "--set=ON_ERROR_STOP=1", f"{URL.geturl()}/postgres"],
+            input=fill_in_roles(HERE / ROLES_OF["postgresql"], name, passwords),
+            text=True,
+            check=True,
+        )
+
+    def session(self, service: str, role: str = "service") -> Session:
+        name = self.names[service]
+        return self.enter(f"{name}_{role}", name)
+
+    def enter(self, role: str, database: str) -> Session:
+        return connect(role, self.passwords[role], database)
+
+    def why_refused(self, role: str, database: str) -> str | None:
+        """None if the role gets into the database, or else what the server says."""
+        try:
+            self.enter(role, database).close()
+        except psycopg.OperationalError as error:
+            return str(error)
+        return None
+
+    def url(self, service: str, role: str) -> str:
+        name = self.names[service]
+        user = f"{name}_{role}:{self.passwords[f'{name}_{role}']}"
+        return f"postgres://{user}@{URL.hostname}:{URL.port or 5432}/{name}"
 
 
-def connect(**parameters: Any) -> psycopg.Connection[Any]:
+def connect(role: str, password: str | None, database: str) -> Session:
     """A session; each statement is a transaction, so that one that fails does not end it."""
-    server = {"host": URL.hostname, "port": URL.port, "password": URL.password}
-    return psycopg.connect(**server | parameters, connect_timeout=2, autocommit=True)
-
-
-def why_refused(role: str, database: str) -> str | None:
-    """None if the role gets into the database, or else what the server says."""
-    try:
-        connect(user=role, dbname=database).close()
-    except psycopg.OperationalError as error:
-        return str(error)
-    return None
+    return psycopg.connect(
+        host=URL.hostname,
+        port=URL.port,
+        user=role,
+        password=password,
+        dbname=database,
+        connect_timeout=2,
+        autocommit=True,
+    )
 
 
 @pytest.fixture(scope="module")
-def administrator() -> Iterator[psycopg.Connection[Any]]:
+def administrator() -> Iterator[Session]:
     try:
-        session = connect(user=URL.username, dbname="postgres")
+        session = connect(URL.username or "postgres", URL.password, "postgres")
     except psycopg.OperationalError as error:
         give_up("postgresql", error)
     with session:
@@ -58,26 +87,13 @@ def administrator() -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture(scope="module")
-def server(administrator: psycopg.Connection[Any]) -> Iterator[Server]:
+def server(administrator: Session) -> Iterator[Server]:
     """The committed script, run once for each service; the server is left as it was."""
     psql = shutil.which("psql")
     if psql is None:
         give_up("postgresql", "the script of its roles is for psql, which is not installed")
     run = secrets.token_hex(3)
-    names = {service: f"walls{run}{service}" for service in SERVICES}
-
-    def apply(service: str) -> None:
-        script = fill_in_roles(
-            HERE / ROLES_OF["postgresql"],
-            names[service],
-            {role: secrets.token_urlsafe() for role in ROLES},
-        )
-        subprocess.run(
-            [psql, "--quiet", "--set=ON_ERROR_STOP=1", f"{URL.geturl()}/postgres"],
-            input=script,
-            text=True,
-            check=True,
-        )
+    server = Server(psql, {service: f"walls{run}{service}" for service in SERVICES})
 
     # What the script closes in the system's databases concerns all who use this server.
     administrator.execute("SELECT pg_advisory_lock(hashtext('freehold walls'))")
@@ -90,18 +106,15 @@ def server(administrator: psycopg.Connection[Any]) -> Iterator[Server]:
     ).fetchall()
     try:
         for service in SERVICES:
-            apply(service)
-        yield Server(names, apply)
+            server.apply(service)
+        yield server
     finally:
         for database, privilege in opened:
-            grant = sql.SQL("GRANT {} ON DATABASE {} TO PUBLIC")
-            administrator.execute(grant.format(sql.SQL(privilege), sql.Identifier(database)))
-        for name in names.values():
-            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-            administrator.execute(drop.format(sql.Identifier(name)))
+            administrator.execute(f"GRANT {privilege} ON DATABASE {database} TO PUBLIC")
+        for name in server.names.values():
+            administrator.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
             for role in ROLES:
-                drop = sql.SQL("DROP ROLE IF EXISTS {}")
-                administrator.execute(drop.format(sql.Identifier(f"{name}_{role}")))
+                administrator.execute(f"DROP ROLE IF EXISTS {name}_{role}")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +138,7 @@ class TestPostgreSQL:
         databases = [*server.names.values(), *SYSTEM]
 
         refusals = {
-            (role, database): why_refused(role, database)
+            (role, database): server.why_refused(role, database)
             for role, _ in own
             for database in databases
         }
@@ -185,8 +198,33 @@ class TestPostgreSQL:
         with server.session("user", role) as session, pytest.raises(errors.InsufficientPrivilege):
             session.execute(statement.format(other=server.names["order"]))
 
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_gives_each_project_what_it_needs(self, server: Server, service: str):
+        owner, processes = (
+            {"DEBUG": "1", "DATABASE_URL": server.url(service, role)} for role in ROLES
+        )
+
+        early = python(service, "manage.py", "migrate", **processes)
+        migrated = python(service, "manage.py", "migrate", **owner)
+        waited = python(service, "manage.py", "migrate", "--check", **processes)
+
+        assert "permission denied for schema public" in early.stderr
+        assert migrated.returncode == 0, migrated.stderr
+        assert waited.returncode == 0, waited.stderr
+        with server.session(service) as session:
+            tables = session.execute(
+                """
+                SELECT tablename, has_table_privilege(quote_ident(tablename), privilege)
+                FROM pg_tables,
+                    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) privilege
+                WHERE schemaname = 'public'
+                """
+            ).fetchall()
+        assert "django_migrations" in {table for table, _ in tables}
+        assert {allowed for _, allowed in tables} == {True}
+
     def test_gets_new_passwords_and_keeps_its_data_when_the_script_runs_again(
-        self, server: Server, table: str, administrator: psycopg.Connection[Any]
+        self, server: Server, table: str, administrator: Session
     ):
         passwords = "SELECT rolpassword FROM pg_authid WHERE rolname LIKE %s ORDER BY rolname"
         ours = [f"{server.names['user']}%"]

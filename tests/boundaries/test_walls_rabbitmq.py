@@ -1,7 +1,6 @@
 """Whether a service's user can climb out of its own corner of RabbitMQ."""
 
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -19,8 +18,8 @@ from amqp.exceptions import (
 )
 from docker.make_secrets import HERE, rabbitmq_hash
 from tests.boundaries.absence import give_up
+from tests.boundaries.projects import python
 from tests.engines import engine_url
-from tests.estate.settings import ROOT
 
 URL = engine_url("rabbitmq")
 DEFINITIONS = json.loads((HERE / "rabbitmq/definitions.json").read_text())
@@ -84,17 +83,9 @@ class Broker:
 
     def declare_queues(self, user: str, vhost: str) -> subprocess.CompletedProcess[str]:
         """Run order_project's own command as one of the users."""
-        project = ROOT / "order_project"
         port = URL.port or 5672
         url = f"amqp://{self.user(user)}:{self.password}@{URL.hostname}:{port}/{vhost}"
-        return subprocess.run(
-            [project / ".venv/bin/python", "manage.py", "declare_queues"],
-            cwd=project,
-            env={"PATH": os.environ["PATH"], "DEBUG": "1", "BROKER_URL": url},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return python("order", "manage.py", "declare_queues", DEBUG="1", BROKER_URL=url)
 
 
 def is_allowed(connection: Any, act: Act) -> bool:
