@@ -7,7 +7,8 @@ from itertools import groupby
 from django.db import connection
 
 from contracts.users import User, UserDigest
-from customers.models import KEY, Customer, bounds
+from customers.models import Customer, bounds
+from order_project.fields import KEY
 
 STEP = 2  # hex digits: 256 buckets below each prefix
 MODULUS = 2**60

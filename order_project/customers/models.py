@@ -9,8 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from contracts.users import User
-
-KEY = "_id"  # as MongoDB names the key of a document; by any other name it would be a second key
+from order_project.fields import KEY, MomentField
 
 
 class CopyIsReadOnly(TypeError):
@@ -73,10 +72,10 @@ class Customer(models.Model):
     email = models.CharField("e-mail", max_length=EMAIL_LENGTH, blank=True)
     name = models.CharField(max_length=NAME_LENGTH, blank=True)
     is_deleted = models.BooleanField("erased")
-    changed_at = models.DateTimeField(
+    changed_at = MomentField(
         null=True, blank=True, help_text="When the owner changed it; unknown from a snapshot."
     )
-    synced_at = models.DateTimeField(help_text="When this row was last written.")
+    synced_at = MomentField(help_text="When this row was last written.")
 
     objects = CustomerQuerySet.as_manager()
 
@@ -114,8 +113,8 @@ class RejectedEvent(models.Model):
     id = models.UUIDField(primary_key=True, editable=False, db_column=KEY)
     payload = models.TextField(help_text="As received: JSON, unless that was the trouble.")
     error = models.TextField(help_text="Why it was not applied.")
-    received_at = models.DateTimeField(default=timezone.now)
-    resolved_at = models.DateTimeField(null=True, blank=True)
+    received_at = MomentField(default=timezone.now)
+    resolved_at = MomentField(null=True, blank=True)
     resolved_by = models.CharField(max_length=150, blank=True)
 
     objects = RejectedEventQuerySet.as_manager()

@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from contracts.users import User
 from customers.models import Customer
+from order_project.fields import to_milliseconds
 
 LARGEST_VERSION = 2**63 - 1  # what a bigint holds
 DUPLICATE_KEY = 11000  # https://www.mongodb.com/docs/manual/reference/error-codes/
@@ -50,7 +51,9 @@ class Row(NamedTuple):
             if not is_storable(text):
                 raise UnfitUser(f"the {field} of {user.id} has a character no database can store")
         email, name = ("", "") if user.deleted else (user.email, user.name)
-        return cls(user_id, user.version, email, name, user.deleted, changed_at, now)
+        changed_at = changed_at and to_milliseconds(changed_at)
+        synced_at = to_milliseconds(now)
+        return cls(user_id, user.version, email, name, user.deleted, changed_at, synced_at)
 
 
 def is_storable(text: str) -> bool:

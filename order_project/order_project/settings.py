@@ -158,6 +158,17 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # serves the packages' own files: no collectstatic step
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIGRATION_MODULES: dict[str, str] = {}
+if DATABASE["ENGINE"] == "django_mongodb_backend":
+    DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+    for app, config in (
+        ("admin", "AdminConfig"),
+        ("auth", "AuthConfig"),
+        ("contenttypes", "ContentTypesConfig"),
+    ):
+        position = INSTALLED_APPS.index(f"django.contrib.{app}")
+        INSTALLED_APPS[position] = f"order_project.mongodb.apps.{config}"
+        MIGRATION_MODULES[app] = f"order_project.mongodb.migrations.{app}"
 
 # Browsers reach the service by HTTPS alone, unless a deployment without TLS says otherwise.
 HTTPS_ONLY = env.bool("HTTPS_ONLY", default=not DEBUG)

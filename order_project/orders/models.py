@@ -9,6 +9,7 @@ from django.db import models
 
 from contracts.inventory import ReservationLine
 from contracts.orders import OrderLine
+from order_project.fields import KEY, MomentField
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -35,7 +36,7 @@ class Order(models.Model):
         REJECTED = "rejected"  # something was short
         CANCELLED = "cancelled"
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, db_column=KEY)
     customer_id = models.UUIDField()
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
@@ -43,9 +44,9 @@ class Order(models.Model):
     total_amount = models.DecimalField(max_digits=15, decimal_places=2)  # exact on SQLite too
     total_currency = models.CharField(max_length=3)
     short = models.JSONField(default=list, blank=True)
-    placed_at = models.DateTimeField()
-    priced_at = models.DateTimeField(help_text="When the oldest of its prices was read.")
-    resume_at = models.DateTimeField(
+    placed_at = MomentField()
+    priced_at = MomentField(help_text="When the oldest of its prices was read.")
+    resume_at = MomentField(
         null=True,
         blank=True,
         help_text="When to ask inventory_project again; empty once it has nothing more to say.",
@@ -53,7 +54,7 @@ class Order(models.Model):
     attempts = models.PositiveIntegerField(
         default=0, help_text="How often it was resumed without an answer."
     )
-    stock_released_at = models.DateTimeField(
+    stock_released_at = MomentField(
         null=True,
         blank=True,
         help_text="When inventory_project let go of what it held, or might yet have held.",

@@ -1,0 +1,26 @@
+"""Fields that keep the same on every engine."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+KEY = "_id"  # as MongoDB names the key of a document; by any other name it would be a second key
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """The moment without the microseconds that MongoDB would not keep."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class MomentField(models.DateTimeField):
+    """A time to the millisecond, in the database as on the instance that was saved."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        moment = super().get_prep_value(value)
+        return moment and to_milliseconds(moment)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        moment = self.get_prep_value(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, moment)
+        return moment
