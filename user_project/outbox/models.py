@@ -15,7 +15,8 @@ from user_project.fields import PortableUUIDField
 class PendingEventQuerySet(models.QuerySet["PendingEvent"]):
     def add(self, event_type: "PendingEvent.Type", user_ids: Iterable[UUID]) -> int:
         """Note that these users changed, in the transaction that changes them; return how many."""
-        request_id, now = get_guid() or "", timezone.now()
+        request_id = (get_guid() or "")[:64]  # who asks may write a UUID in more characters
+        now = timezone.now()
         rows: Iterator[Any] = (
             PendingEvent(type=event_type, user_id=user_id, request_id=request_id, created_at=now)
             for user_id in user_ids

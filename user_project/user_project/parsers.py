@@ -1,5 +1,6 @@
 """What a request may carry."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -27,11 +28,17 @@ def bounded(get_response: View) -> View:
     return middleware
 
 
-class ShallowJSONParser(JSONParser):
-    """DRF's JSON parser, which would fail on what nests deeper than Python may recurse."""
+class StrictJSONParser(JSONParser):
+    """DRF's JSON parser, but refuses what nobody could write down again."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         try:
-            return super().parse(stream, media_type, parser_context)
+            parsed = super().parse(stream, media_type, parser_context)
+            json.dumps(parsed, ensure_ascii=False).encode()
         except RecursionError as error:
             raise ParseError("The body nests too deep; send an object of plain values.") from error
+        except UnicodeEncodeError as error:
+            raise ParseError(
+                "The body has half a surrogate pair; send whole characters."
+            ) from error
+        return parsed

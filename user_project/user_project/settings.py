@@ -186,7 +186,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [
-        "user_project.parsers.ShallowJSONParser",
+        "user_project.parsers.StrictJSONParser",
         "rest_framework.parsers.MultiPartParser",  # what the browsable API's forms send
     ],
     "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],

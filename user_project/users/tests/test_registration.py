@@ -79,7 +79,6 @@ class TestRegistration:
             ("name", "   "),
             ("name", "n" * 151),
             ("name", "a\x00b"),
-            ("name", "\ud800"),
             ("name", ["Dee"]),
             ("phone", "1" * 33),
             ("phone", None),
@@ -134,14 +133,25 @@ def test_of_many_at_once_for_one_address_one_wins():
 
 
 class TestTheBody:
-    @pytest.mark.parametrize("body", ["{", "[" * 100_000, "\udcff", '{"name": NaN}', "[]", "7"])
-    def test_that_is_no_object_is_refused(self, anyone: APIClient, body: str):
-        raw = body.encode(errors="surrogateescape")
-
-        answer = anyone.post(URL, raw, content_type="application/json")
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b"[" * 100_000,
+            b"\xff",
+            b'{"name": NaN}',
+            b"[]",
+            b"7",
+            b"null",
+            b'{"name": "\\ud800"}',
+        ],
+    )
+    @pytest.mark.parametrize("accept", ["application/json", "text/html"])
+    def test_that_is_no_object_is_refused(self, anyone: APIClient, body: bytes, accept: str):
+        answer = anyone.post(URL, body, content_type="application/json", HTTP_ACCEPT=accept)
 
         assert answer.status_code == 400
-        assert answer.json()
+        assert answer["Content-Type"].startswith(accept)
 
     @pytest.mark.parametrize(
         "content_type", ["application/json", "multipart/form-data; boundary=x"]
