@@ -2,11 +2,13 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import jwt
@@ -116,10 +118,22 @@ def order_service(service_token: Callable[..., str]) -> APIClient:
     return client
 
 
+def a_free_port() -> int:
+    """One of thousands, so that no suite beside this one gets it too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    return a_free_port()
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     """A Valkey of this run's own, started when the first test asks for it."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=a_free_port()) as server:
         yield server
 
 
@@ -185,7 +199,10 @@ Manage = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(transactional_db: None) -> Iterator[Manage]:
-    """Starts `manage.py` in a process of its own, on the test database; ends it after the test."""
+    """Starts `manage.py` in a process of its own, on the test database; ends it after the test.
+
+    What hangs is killed, so that a test that reads from it fails.
+    """
     started = []
 
     def run(*command: str, **variables: str) -> "subprocess.Popen[str]":
@@ -199,11 +216,14 @@ def start(transactional_db: None) -> Iterator[Manage]:
             stderr=subprocess.PIPE,
             text=True,
         )
-        started.append(process)
+        guard = Timer(60, process.kill)
+        guard.start()
+        started.append((process, guard))
         return process
 
     yield run
-    for process in started:
+    for process, guard in started:
+        guard.cancel()
         process.kill()
         process.communicate()
 

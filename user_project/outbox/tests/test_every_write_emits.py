@@ -1,10 +1,11 @@
 """Each way that Django offers to write users emits what changed, once, in its own transaction."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, NotSupportedError, transaction
+from django.db import IntegrityError, NotSupportedError, connection, transaction
 from django.db.models.functions import Upper
 from django.test import Client
 from django.urls import reverse
@@ -304,3 +305,41 @@ def test_the_shell_emits(start: Manage):
 
     assert done.wait() == 0
     assert emitted() == [("user_created", str(User.objects.get().pk))]
+
+
+def test_every_way_of_writing_keeps_the_address_in_lower_case(ann: User):
+    def by_save() -> None:
+        ann.email = "ANN@save.example"
+        ann.save()
+
+    def by_bulk_update() -> None:
+        ann.email = "ANN@bulk.example"
+        User.objects.bulk_update([ann], ["email"])
+
+    ways = {
+        "save": by_save,
+        "update": lambda: User.objects.update(email="ANN@update.example"),
+        "bulk": by_bulk_update,
+    }
+    for name, write in ways.items():
+        write()
+
+        assert User.objects.get().email == f"ann@{name}.example"
+        assert User.objects.get(email=f"Ann@{name.upper()}.example") == ann
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_changes_at_once_each_is_counted(ann: User):
+    def rename(number: int) -> None:
+        try:
+            user = User.objects.get(pk=ann.pk)
+            user.name = f"Ann {number}"
+            user.save()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(rename, range(8)))
+
+    assert User.objects.get().version == 9
+    assert emitted() == [("user_updated", str(ann.pk))] * 8

@@ -168,6 +168,14 @@ class TestWhatIsSent:
         assert not PendingEvent.objects.exists()
         assert EVENTS_PUBLISHED._value.get() - before == 1001
 
+    def test_comes_with_no_queue_of_the_relays_own(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User, valkey: ValkeyServer
+    ):
+        relay_batch(publisher)
+
+        with valkey.client() as client:
+            assert client.keys("_kombu.binding.*") == [b"_kombu.binding.events"]
+
     def test_of_rows_that_point_to_nobody_is_nothing(
         self, publisher: Publisher, subscriber: Subscriber
     ):
@@ -219,10 +227,10 @@ class TestRowsStay:
 
         assert PendingEvent.objects.count() == 1
 
-    def test_while_the_broker_is_away_and_go_when_it_is_back(self, broker: str, ann: User):
-        publisher = Publisher()
-        with ValkeyServer() as server:
-            port = server.port
+    def test_while_the_broker_is_away_and_go_when_it_is_back(
+        self, publisher: Publisher, free_port: int, ann: User
+    ):
+        with ValkeyServer(port=free_port) as server:
             send_to(f"{server.connection_url}/0")
             Subscriber(f"{server.connection_url}/0").close()
             assert drain(publisher) == 1
@@ -234,12 +242,11 @@ class TestRowsStay:
                 relay_batch(publisher)
         assert PendingEvent.objects.count() == 1
 
-        with ValkeyServer(port=port) as server:
+        with ValkeyServer(port=free_port) as server:
             somebody = Subscriber(f"{server.connection_url}/0")
             assert drain(publisher) == 1
             assert [event["data"]["name"] for event in somebody.events()] == ["Ann Archer"]
             somebody.close()
-            publisher.close()
 
     def test_when_the_database_fails_between_publish_and_delete_and_are_sent_again(
         self, publisher: Publisher, subscriber: Subscriber, ann: User
@@ -332,6 +339,15 @@ class TestTheRequestsId:
         assert message.payload[0][0][0]["requestid"] == ids[-1]
         line = f"[{stands_for}] outbox.relay: a batch for the requests {', '.join(sorted(ids))}"
         assert line in log.getvalue()
+
+    def test_is_kept_to_its_column_however_it_is_written(self):
+        request_id = "-" * 100 + uuid.uuid4().hex
+        dee = {"email": "dee@example.com", "name": "Dee", "password": PASSWORD}
+
+        answer = client_of().post("/api/v1/users/", dee, HTTP_X_REQUEST_ID=request_id)
+
+        assert answer.status_code == 201
+        assert PendingEvent.objects.get().request_id == request_id[:64]
 
     def test_is_made_up_where_a_request_has_none_or_no_honest_one(self):
         made_up = [

@@ -53,15 +53,13 @@ class TestOnce:
 
 class TestForGood:
     def test_waits_for_the_broker_relays_what_comes_and_ends_at_once(
-        self, start: Manage, ann: User, broker: str
+        self, start: Manage, ann: User, free_port: int
     ):
-        with ValkeyServer() as away:
-            port = away.port
-        relay = start("relay", BROKER_URL=f"redis://127.0.0.1:{port}/0")
+        relay = start("relay", BROKER_URL=f"redis://127.0.0.1:{free_port}/0")
         line_with(relay, r"events stay in the outbox, next try in 0\.2 s.*Connection refused")
         line_with(relay, r"next try in 0\.4 s")
 
-        with ValkeyServer(port=port) as back:
+        with ValkeyServer(port=free_port) as back:
             somebody = Subscriber(f"{back.connection_url}/0")
             line_with(relay, "published 1 events for 1 changes")
             ann.name = "Ann Archer"
