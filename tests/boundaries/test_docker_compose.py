@@ -91,6 +91,16 @@ class TestComposeFiles:
                     assert wait["condition"] == "service_completed_successfully"
                     assert services[other]["restart"] == "on-failure"
 
+    def test_begin_with_engines_that_answer(self, model: Any, processes: Any):
+        services = model["services"]
+
+        for name in ("order-queues", *(f"{service}-migrate" for service in SERVICES)):
+            (network,) = processes[name]["networks"]
+            ((engine, wait),) = processes[name]["depends_on"].items()
+            assert wait["condition"] == "service_healthy"
+            assert engine not in processes
+            assert network in services[engine]["networks"]
+
     def test_run_each_migration_before_what_needs_it(self, processes: Any):
         for name, entry in processes.items():
             uses_database = f"{service_of(name)}-data" in entry["networks"]
