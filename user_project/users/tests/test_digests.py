@@ -85,19 +85,16 @@ class TestDigests:
         assert above.count == sum(digest.count for digest in below)
         assert int(above.digest, 16) == sum(int(digest.digest, 16) for digest in below) % 2**60
 
-    @pytest.mark.parametrize(
-        "change", [{"name": "Else"}, {"email": "else@example.com"}, {"version": 9}]
-    )
-    def test_of_one_bucket_change_with_any_change_of_a_user(self, order_service, people, change):
+    @pytest.mark.parametrize("field", ["name", "email"])
+    def test_of_one_bucket_change_with_any_change_of_a_user(self, order_service, people, field):
         for user in User.objects.present():
             before = ask(order_service)
 
-            User.objects.filter(pk=user.pk).update(**change | {"email": f"{user.pk}@example.com"})
+            User.objects.filter(pk=user.pk).update(**{field: f"{user.pk}@example.com"})
 
             after = ask(order_service)
-            assert {bucket for bucket in before if before[bucket] != after[bucket]} == {
-                user.pk.hex[:2]
-            }
+            changed = {bucket for bucket in before if before[bucket] != after[bucket]}
+            assert changed == {user.pk.hex[:2]}
 
     def test_change_when_a_user_comes_or_goes(self, order_service, people):
         before = ask(order_service)
