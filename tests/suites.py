@@ -31,7 +31,8 @@ MATRIX = {
     "inventory": ("postgresql", "mysql"),
 }
 
-console = Console(highlight=False)
+# A log has no width of its own: wide enough for the reasons.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def why_undrivable(engine: str) -> str | None:
         return None
     for service in (name for name, engines in MATRIX.items() if engine in engines):
         project = ROOT / f"{service}_project"
-        driver = ["-r", "pyproject.toml", "--extra", "mysql", "-c", "requirements.txt"]
+        driver = ["-r", "pyproject.toml", "--extra", "mysql"]
         tried = subprocess.run(
             [ROOT / ".venv/bin/uv", *("pip", "install", "--python", ".venv/bin/python"), *driver],
             cwd=project,

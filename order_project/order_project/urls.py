@@ -17,6 +17,7 @@ handler500 = "order_project.errors.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
+    path("api/v1/", RedirectView.as_view(pattern_name="orders")),
     path("api/v1/", include("customers.urls")),
     path("api/v1/", include("orders.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
