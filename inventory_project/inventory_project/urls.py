@@ -17,6 +17,7 @@ handler500 = "inventory_project.errors.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
+    path("api/v1/", RedirectView.as_view(pattern_name="stock-list")),
     path("api/v1/", include("stock.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
