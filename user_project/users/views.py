@@ -44,9 +44,8 @@ from users.serializers import (
 
 def refusal(description: str, example: Any) -> OpenApiResponse:
     """How the schema shows a refusal."""
-    return OpenApiResponse(
-        OpenApiTypes.OBJECT, description, examples=[OpenApiExample(description, example)]
-    )
+    examples = [OpenApiExample("For example", example)]
+    return OpenApiResponse(OpenApiTypes.OBJECT, description, examples)
 
 
 INVALID = {400: refusal("What is wrong, by field", {"email": ["Enter a valid email address."]})}
@@ -61,7 +60,11 @@ THROTTLED = {
 }
 
 
-@extend_schema_view(get=extend_schema(responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN))
+@extend_schema_view(
+    get=extend_schema(
+        summary="Search accounts", responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN
+    )
+)
 class UserList(generics.ListCreateAPIView[User]):
     """Register an account; staff list them."""
 
@@ -82,7 +85,11 @@ class UserList(generics.ListCreateAPIView[User]):
     def get_throttles(self) -> list[Any]:
         return super().get_throttles() if self.request.method == "POST" else []
 
-    @extend_schema(auth=[], responses={201: RegistrationSerializer} | INVALID | THROTTLED)
+    @extend_schema(
+        summary="Register",
+        auth=[],
+        responses={201: RegistrationSerializer} | INVALID | THROTTLED,
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -91,11 +98,17 @@ class UserList(generics.ListCreateAPIView[User]):
 
 
 @extend_schema_view(
-    get=extend_schema(responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN | MISSING),
-    patch=extend_schema(
-        responses={200: ProfileSerializer} | INVALID | UNKNOWN | FORBIDDEN | MISSING
+    get=extend_schema(
+        summary="Read an account",
+        responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN | MISSING,
     ),
-    delete=extend_schema(responses={204: None} | UNKNOWN | FORBIDDEN | MISSING),
+    patch=extend_schema(
+        summary="Correct an account",
+        responses={200: ProfileSerializer} | INVALID | UNKNOWN | FORBIDDEN | MISSING,
+    ),
+    delete=extend_schema(
+        summary="Erase an account", responses={204: None} | UNKNOWN | FORBIDDEN | MISSING
+    ),
 )
 class UserDetail(generics.RetrieveUpdateDestroyAPIView[User]):
     """Staff read, correct or erase an account."""
@@ -116,9 +129,11 @@ class UserDetail(generics.RetrieveUpdateDestroyAPIView[User]):
 
 
 @extend_schema_view(
-    get=extend_schema(responses={200: ProfileSerializer} | UNKNOWN),
-    patch=extend_schema(responses={200: ProfileSerializer} | INVALID | UNKNOWN),
-    delete=extend_schema(responses={204: None} | UNKNOWN),
+    get=extend_schema(summary="Read my account", responses={200: ProfileSerializer} | UNKNOWN),
+    patch=extend_schema(
+        summary="Change my account", responses={200: ProfileSerializer} | INVALID | UNKNOWN
+    ),
+    delete=extend_schema(summary="Erase my account", responses={204: None} | UNKNOWN),
 )
 class Me(UserDetail):
     """People read, change or erase their own account."""
@@ -135,7 +150,9 @@ class Login(TokenObtainPairView):
     throttle_classes = [ExactThrottle]
     throttle_scope = "login"
 
-    @extend_schema(responses={200: TokenPairSerializer} | INVALID | UNKNOWN | THROTTLED)
+    @extend_schema(
+        summary="Log in", responses={200: TokenPairSerializer} | INVALID | UNKNOWN | THROTTLED
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -146,7 +163,9 @@ class Refresh(TokenRefreshView):
     throttle_classes = [ExactThrottle]
     throttle_scope = "login"
 
-    @extend_schema(responses={200: RefreshSerializer} | INVALID | UNKNOWN | THROTTLED)
+    @extend_schema(
+        summary="Stay logged in", responses={200: RefreshSerializer} | INVALID | UNKNOWN | THROTTLED
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -158,6 +177,7 @@ class Snapshot(APIView):
     permission_classes = [IsService]
 
     @extend_schema(
+        summary="Read a page of all users",
         parameters=[SnapshotQuery],
         responses={200: UserPageSerializer} | INVALID | UNKNOWN | FORBIDDEN,
     )
@@ -185,6 +205,7 @@ class Digest(APIView):
     permission_classes = [IsService]
 
     @extend_schema(
+        summary="Compare users by digests",
         parameters=[DigestQuery],
         responses={200: UserDigestsSerializer} | INVALID | UNKNOWN | FORBIDDEN,
     )
