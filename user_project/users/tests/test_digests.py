@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from itertools import count
 
 import msgspec
 import pytest
@@ -41,7 +42,7 @@ def ask(service: APIClient, prefix: str = "") -> dict[str, UserDigest]:
 
 def digest_by_the_contract(users: list[User], prefix: str) -> UserDigest:
     """What contracts.users.UserDigest says, from its words alone."""
-    total, count = 0, 0
+    total, people = 0, 0
     for user in users:
         digits = str(user.pk).replace("-", "")
         if digits.startswith(prefix):
@@ -49,8 +50,8 @@ def digest_by_the_contract(users: list[User], prefix: str) -> UserDigest:
             parts += [user.email or "", user.name]
             md5 = hashlib.md5("\u001f".join(parts).encode("utf-8")).digest()  # noqa: S324
             total += int.from_bytes(md5[:8], "big") >> 4
-            count += 1
-    return UserDigest(prefix=prefix, count=count, digest=format(total % (1 << 60), "015x"))
+            people += 1
+    return UserDigest(prefix=prefix, count=people, digest=format(total % (1 << 60), "015x"))
 
 
 class TestDigests:
@@ -114,6 +115,16 @@ class TestDigests:
         User.objects.update(phone="+49 30 1", is_staff=True)
 
         assert ask(order_service) == before
+
+    @pytest.mark.django_db
+    def test_have_15_digits_however_small_the_sum(self, order_service):
+        candidates = (User(id=uuid.UUID(int=n), email="a@b.example", name="A") for n in count())
+        user = next(
+            user for user in candidates if digest_by_the_contract([user], "").digest < "001"
+        )
+        user.save()
+
+        assert ask(order_service) == {"00": digest_by_the_contract([user], "00")}
 
     @pytest.mark.django_db
     def test_of_nobody_are_none(self, order_service):
