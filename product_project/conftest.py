@@ -1,24 +1,36 @@
-"""What every test of this project may ask for: people with tokens, and products."""
+"""What every test may ask for: people with tokens, products, processes, and other databases."""
 
 import json
+import os
+import re
+import secrets
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.db import connection
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, connections
 from jwt.algorithms import RSAAlgorithm
 from rest_framework.test import APIClient
 
+from product_project.checks import require_database
 from product_project.keys import KeySet, parse_key_set
+from product_project.settings import database_at
 from products import operations
 from products.models import Product
+
+PROJECT = Path(__file__).parent
 
 
 def make_key_set(kid: str) -> dict[str, Any]:
@@ -75,10 +87,15 @@ class Person:
 def django_db_modify_db_settings(
     django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """SQLite in a file, as everywhere but in tests: in memory, writers do not wait for another."""
+    """SQLite in a file, as everywhere but in tests: in memory, writers do not wait for another.
+
+    In MySQL a database that keeps any character, whatever the server's are.
+    """
     if connection.vendor == "sqlite":
         file = tmp_path_factory.mktemp("database") / "test.sqlite3"
         connection.settings_dict["TEST"]["NAME"] = str(file)
+    elif connection.vendor == "mysql":
+        connection.settings_dict["TEST"]["CHARSET"] = "utf8mb4"
 
 
 @pytest.fixture(autouse=True)
@@ -122,3 +139,65 @@ def put_on_sale(db: None) -> Callable[..., Product]:
 @pytest.fixture
 def tent(put_on_sale: Callable[..., Product]) -> Product:
     return put_on_sale()
+
+
+def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`manage.py` in a process of its own, with nothing but this in its environment."""
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(  # noqa: S603  # our own command
+        command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def database_url() -> str:
+    """The test database, as another process finds it."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return re.sub(r"(?<=[^/])/[^/]*$", f"/{name}", os.environ["DATABASE_URL"])
+
+
+def connect(alias: str, url: str, variable: str) -> Any:
+    """A connection to another database than the one under test."""
+    known = {**django_settings.DATABASES, alias: database_at(url, variable)}
+    connections.settings[alias] = connections.configure_settings(known)[alias]
+    require_database(alias, variable)
+    return connections[alias]
+
+
+# Where each server usually is, with its administrator; and a database in which to ask for another.
+SERVERS = {
+    "postgresql": ("POSTGRESQL_URL", "postgres://postgres@127.0.0.1:5432", "postgres"),
+    "mysql": ("MYSQL_URL", "mysql://root@127.0.0.1:3306", "mysql"),
+}
+
+
+@pytest.fixture(scope="module", params=["sqlite", *SERVERS])
+def another_database(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: Any,
+) -> Iterator[str]:
+    """The URL of an empty database, on each engine in turn; skips where there is no such server."""
+    engine = request.param
+    if engine == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('another')}/database.sqlite3"
+        return
+    variable, usual, maintenance = SERVERS[engine]
+    server = os.environ.get(variable, usual).rstrip("/")
+    name = f"product_{secrets.token_hex(4)}"
+    with django_db_blocker.unblock():
+        try:
+            connection = connect(engine, f"{server}/{maintenance}", variable)
+        except ImproperlyConfigured as reason:
+            if engine in os.environ.get("REQUIRE_ENGINES", "").split(","):
+                raise
+            pytest.skip(f"{engine} cannot be used: {reason}")
+        quoted = connection.ops.quote_name(name)
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {quoted}")
+    yield f"{server}/{name}"
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {quoted}")
+        connection.close()

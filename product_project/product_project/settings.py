@@ -3,11 +3,15 @@
 Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/product_secret_key`.
 """
 
+import re
 import secrets
+import warnings
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.db.utils import load_backend
 from django.urls import reverse_lazy
 
 from product_project import keys
@@ -31,6 +35,15 @@ if missing and not DEBUG:
         f"set {', '.join(missing)} in the environment (.env.example explains each), "
         "or DEBUG=1 to try the service out"
     )
+
+
+def one_like(default: str, name: str, pattern: str) -> str:
+    """A variable that must match a pattern, or else the default."""
+    value: str = env.str(name, default=default)
+    if not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} must look like {default}, not like {value!r}")
+    return value
+
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -84,34 +97,67 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
-ENGINE_OPTIONS: dict[str, dict[str, object]] = {
+ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
     "django.db.backends.postgresql": {
-        "pool": {"min_size": 1, "max_size": 10, "timeout": 5}  # connections a process; seconds
+        "connect_timeout": 3,  # seconds, as all of these
+        # Of each process. A pool that went on trying would do so ever more rarely.
+        "pool": {
+            "min_size": 1,
+            "max_size": int(one_like("10", "DATABASE_POOL_SIZE", r"[1-9]\d*")),
+            "timeout": 5,
+            "reconnect_timeout": 5,
+        },
     },
     "django.db.backends.mysql": {
+        "connect_timeout": 3,
         "charset": "utf8mb4",
         "isolation_level": "read committed",
         "sql_mode": "TRADITIONAL",
     },
 }
-DATABASE = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-if DATABASE["ENGINE"] not in ENGINE_OPTIONS:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must start with sqlite://, postgres:// or mysql://, "
-        f"not with what stands for {DATABASE['ENGINE']!r}"
-    )
-DATABASES = {
-    "default": DATABASE
-    | {
-        "OPTIONS": ENGINE_OPTIONS[DATABASE["ENGINE"]] | DATABASE.get("OPTIONS", {}),
-        "CONN_MAX_AGE": 0 if "pool" in ENGINE_OPTIONS[DATABASE["ENGINE"]] else 600,
+
+
+def database_at(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+    """How Django reaches the database at a URL; refuses what can be none, without repeating it."""
+    engine = environ.Env.DB_SCHEMES.get(url.partition("://")[0])
+    if engine not in ENGINE_OPTIONS:
+        raise ImproperlyConfigured(f"{variable} must start with sqlite://, postgres:// or mysql://")
+    try:
+        with warnings.catch_warnings(action="error"):
+            database: dict[str, Any] = environ.Env.db_url_config(url)
+    except (ValueError, UserWarning):  # their words quote the URL, password and all
+        raise ImproperlyConfigured(
+            f"{variable} cannot be read: write sqlite:///path or postgres://user:password@host/name, "
+            "with % codes for what is special in user or password, such as %2F for a slash"
+        ) from None
+    if not database["NAME"]:
+        raise ImproperlyConfigured(
+            f"{variable} names no database: add one, as in mysql://host/name"
+        )
+    try:
+        load_backend(engine)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(
+            f"{variable} asks for an engine without its driver ({error}): for mysql://, do as "
+            "README.md says and pip install mysqlclient"
+        ) from error
+    options = ENGINE_OPTIONS[engine]
+    return database | {
+        "OPTIONS": options | database.get("OPTIONS", {}),
+        "CONN_MAX_AGE": 0 if "pool" in options else 600,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+DATABASES = {
+    "default": database_at(
+        env.str("DATABASE_URL", default="") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    )
 }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -147,7 +193,7 @@ CSRF_COOKIE_NAME = "product_csrftoken"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # bytes; the largest honest body is a few kB
 LOGIN_URL = reverse_lazy("admin:login")
 
-PRODUCT_MAX_AGE_SECONDS = env.int("PRODUCT_MAX_AGE_SECONDS", default=30)  # in anyone's cache
+PRODUCT_MAX_AGE_SECONDS = int(one_like("30", "PRODUCT_MAX_AGE_SECONDS", r"\d+"))  # in any cache
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.test import Client
 
 URL = "/api/v1/products/"
@@ -78,6 +79,19 @@ class TestErrors:
 
         assert response.status_code == status
         assert list(response.json()) == ["detail"]
+
+    @pytest.mark.django_db
+    def test_tell_an_outage_of_the_database_from_a_fault_of_ours(self, client):
+        def away(*statement: object) -> None:
+            raise OperationalError("server closed the connection unexpectedly")
+
+        with connection.execute_wrapper(away):
+            response = client.get(URL)
+
+        assert response.status_code == 503
+        assert response.json() == {
+            "detail": "The database does not answer; repeat the request in a moment."
+        }
 
     def test_are_pages_where_people_are(self, client):
         response = client.get("/no-such-page")

@@ -3,16 +3,12 @@
 import json
 import re
 import secrets
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 
-from conftest import USER_KEYS, public_part
+from conftest import PROJECT, USER_KEYS, manage, public_part
 
-PROJECT = Path(__file__).parents[2]
 FILLED_IN = {
     "SECRET_KEY": secrets.token_urlsafe(50),
     "USER_PUBLIC_KEYS": json.dumps(public_part(USER_KEYS)),
@@ -23,11 +19,6 @@ FILLED_IN = {
 def example() -> dict[str, str]:
     lines = (PROJECT / ".env.example").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if re.match("[A-Z]", line))
-
-
-def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
 
 
 class TestSettings:
@@ -68,13 +59,12 @@ class TestSettings:
         assert reason in started.stderr
         assert "Traceback" not in started.stderr
 
-    def test_refuse_an_engine_that_is_not_supported(self):
-        env = example() | FILLED_IN | {"DATABASE_URL": "oracle://user:password@127.0.0.1/name"}
-
-        started = manage("check", env=env)
+    @pytest.mark.parametrize("name", ["PRODUCT_MAX_AGE_SECONDS", "DATABASE_POOL_SIZE"])
+    def test_refuse_a_number_that_is_none(self, name):
+        started = manage("check", env=example() | FILLED_IN | {name: "many"})
 
         assert started.returncode != 0
-        assert "DATABASE_URL must start with" in started.stderr
+        assert f"{name} must look like" in started.stderr
         assert "Traceback" not in started.stderr
 
 
