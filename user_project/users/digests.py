@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from django.db import connection
@@ -57,18 +58,22 @@ def _digests_by_database(prefix: str) -> Iterator[UserDigest]:
 
 
 def _digests_by_reading(prefix: str) -> Iterator[UserDigest]:
-    """By reading one bucket after the other."""
-    for number in range(16**STEP):
-        bucket = f"{prefix}{number:0{STEP}x}"
-        checksums = [checksum_of(user) for user in User.objects.under(bucket).public()]
-        if checksums:
-            yield UserDigest(prefix=bucket, count=len(checksums), digest=digest_of(sum(checksums)))
+    """By reading all of these users, in the order of their buckets."""
+    users = User.objects.under(prefix).order_by("pk").public(chunk_size=2000)
+    for bucket, members in groupby(users, lambda user: digits_of(user)[: len(prefix) + STEP]):
+        checksums = [checksum_of(user) for user in members]
+        yield UserDigest(prefix=bucket, count=len(checksums), digest=digest_of(sum(checksums)))
+
+
+def digits_of(user: PublicUser) -> str:
+    """A user's id as 32 hex digits."""
+    return user.id.replace("-", "")
 
 
 def checksum_of(user: PublicUser) -> int:
     """What one user adds to their bucket's digest."""
-    digits, deleted = user.id.replace("-", ""), int(user.deleted)
-    content = SEPARATOR.join((digits, str(user.version), str(deleted), user.email, user.name))
+    deleted = str(int(user.deleted))
+    content = SEPARATOR.join((digits_of(user), str(user.version), deleted, user.email, user.name))
     return int(hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 

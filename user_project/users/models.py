@@ -105,10 +105,15 @@ class UserQuerySet(models.QuerySet["User"]):
         """Without the tombstones of erased users."""
         return self.filter(erased_at=None)
 
-    def public(self) -> Iterator[PublicUser]:
-        """These users as other services may see them, read straight from the columns."""
+    def public(self, *, chunk_size: int | None = None) -> Iterator[PublicUser]:
+        """These users as other services may see them, read straight from the columns.
+
+        All at once, or so many at a time that a million of them need little memory.
+        """
         rows = self.values_list("pk", "version", "email", "name", "erased_at")
-        for pk, version, email, name, erased_at in rows:
+        for pk, version, email, name, erased_at in (
+            rows.iterator(chunk_size) if chunk_size else rows
+        ):
             yield PublicUser(
                 id=str(pk),
                 version=version,

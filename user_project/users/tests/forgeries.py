@@ -9,13 +9,13 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from user_project.keys import PrivateKey
+from user_project.keys import PrivateKey, parse_key
 
 
 def signed(claims: dict[str, Any], key: PrivateKey, **header: str) -> str:
     """An honest signature; `header` and `claims` need not be."""
     named = {"kid": key["kid"]} | header
-    return jwt.encode(claims, jwt.PyJWK(dict(key)).key, "RS256", headers=named)
+    return jwt.encode(claims, parse_key(**key).key, "RS256", headers=named)
 
 
 def unsigned(claims: dict[str, Any], key: PrivateKey) -> str:
@@ -25,7 +25,7 @@ def unsigned(claims: dict[str, Any], key: PrivateKey) -> str:
 
 def signed_with_the_public_key(claims: dict[str, Any], key: PrivateKey) -> str:
     """A token that takes the public key, which everybody knows, for a shared secret."""
-    public = jwt.PyJWK(dict(key)).key.public_key()
+    public = parse_key(**key).key.public_key()
     secret = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     content = _signing_input(claims, key, "HS256")
     return f"{content}.{_base64(hmac.digest(secret, content.encode(), hashlib.sha256))}"
