@@ -82,7 +82,7 @@ class Image:
                     self.copy(source, target)
             case "RUN" if not any(words in rest for words in FROM_ELSEWHERE):
                 # With what this machine is told of package registries; uv is beside our Python.
-                here = dict(os.environ) | {"UV_PYTHON": python_for_all()}
+                here = os.environ | {"UV_PYTHON": python_for_all(), "UV_SYSTEM_CERTS": "1"}
                 here["PATH"] = f"{Path(sys.executable).parent}:{here['PATH']}"
                 code, said = self.run(["sh", "-ec", self.inside(rest)], **here)
                 assert code == 0, said
