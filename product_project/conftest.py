@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -17,16 +18,14 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, connections
+from django.db import connection
 from jwt.algorithms import RSAAlgorithm
 from rest_framework.test import APIClient
 
-from product_project.checks import require_database
 from product_project.keys import KeySet, parse_key_set
-from product_project.settings import database_at
+from product_project.moving import connected
 from products import operations
 from products.models import Product
 
@@ -157,14 +156,6 @@ def database_url() -> str:
     return re.sub(r"(?<=[^/])/[^/]*$", f"/{name}", os.environ["DATABASE_URL"])
 
 
-def connect(alias: str, url: str, variable: str) -> Any:
-    """A connection to another database than the one under test."""
-    known = {**django_settings.DATABASES, alias: database_at(url, variable)}
-    connections.settings[alias] = connections.configure_settings(known)[alias]
-    require_database(alias, variable)
-    return connections[alias]
-
-
 # Where each server usually is, with its administrator; and a database in which to ask for another.
 SERVERS = {
     "postgresql": ("POSTGRESQL_URL", "postgres://postgres@127.0.0.1:5432", "postgres"),
@@ -186,18 +177,14 @@ def another_database(
     variable, usual, maintenance = SERVERS[engine]
     server = os.environ.get(variable, usual).rstrip("/")
     name = f"product_{secrets.token_hex(4)}"
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), ExitStack() as stack:
         try:
-            connection = connect(engine, f"{server}/{maintenance}", variable)
+            connection = stack.enter_context(connected(f"{server}/{maintenance}", variable, engine))
         except ImproperlyConfigured as reason:
             if engine in os.environ.get("REQUIRE_ENGINES", "").split(","):
                 raise
             pytest.skip(f"{engine} cannot be used: {reason}")
-        quoted = connection.ops.quote_name(name)
-        with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {quoted}")
-    yield f"{server}/{name}"
-    with django_db_blocker.unblock():
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {quoted}")
-        connection.close()
+        execute = stack.enter_context(connection.cursor()).execute
+        execute(f"CREATE DATABASE {name}")
+        stack.callback(execute, f"DROP DATABASE {name}")
+        yield f"{server}/{name}"

@@ -132,7 +132,7 @@ def database_at(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
             database: dict[str, Any] = environ.Env.db_url_config(url)
     except (ValueError, UserWarning):  # their words quote the URL, password and all
         raise ImproperlyConfigured(
-            f"{variable} cannot be read: write sqlite:///path or postgres://user:password@host/name, "
+            f"{variable} cannot be read: write sqlite:///path or mysql://user:password@host/name, "
             "with % codes for what is special in user or password, such as %2F for a slash"
         ) from None
     if not database["NAME"]:
