@@ -4,6 +4,7 @@ Each is where its variable says, or where it usually is; MongoDB, where MONGODB_
 SecantusDB of our own, which speaks MongoDB's protocol.
 """
 
+import json
 import os
 import secrets
 import socket
@@ -22,6 +23,7 @@ import psycopg
 import pymongo
 import pymysql
 import redis
+from docker.make_secrets import HERE, rabbitmq_hash
 
 ENGINES = ("postgresql", "mysql", "mongodb", "redis", "rabbitmq")
 USUAL = {
@@ -59,7 +61,10 @@ def connect_mongodb(url: SplitResult) -> Any:
     client: pymongo.MongoClient[Any] = pymongo.MongoClient(
         url.geturl(), serverSelectionTimeoutMS=2000
     )
-    client.admin.command("ping")
+    with ExitStack() as stack:
+        stack.callback(client.close)
+        client.admin.command("ping")
+        stack.pop_all()
     return client
 
 
@@ -94,7 +99,7 @@ def why_unusable(engine: str) -> str | None:
     try:
         CONNECT[engine](engine_url(engine)).close()
     except Exception as error:  # each driver fails in its own way: all mean "not to be used"
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        return f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
     return None
 
 
@@ -162,9 +167,34 @@ def lend_vhost() -> Iterator[str]:
         rabbitmqctl("delete_vhost", name)
 
 
-def rabbitmqctl(*words: str) -> str:
+@contextmanager
+def lend_broker() -> Iterator[dict[str, str]]:
+    """RabbitMQ as docker/ sets it up, under names of our own: each user's URL by its name."""
+    run, password = f"freehold{secrets.token_hex(4)}", secrets.token_urlsafe()
+    text = (HERE / "rabbitmq/definitions.json").read_text().replace('"freehold"', f'"{run}"')
+    users = [user["name"] for user in json.loads(text)["users"]]
+    for user in users:
+        text = text.replace(f'"{user}"', f'"{run}_{user}"')
+    definitions = json.loads(text)
+    for user in definitions["users"]:
+        user["password_hash"] = rabbitmq_hash(password)
+    url = engine_url("rabbitmq")
+    try:
+        rabbitmqctl("import_definitions", stdin=json.dumps(definitions))
+        yield {
+            user: f"amqp://{run}_{user}:{password}@{url.hostname}:{url.port or 5672}/{run}"
+            for user in users
+        }
+    finally:
+        rabbitmqctl("delete_vhost", run)
+        for user in users:
+            rabbitmqctl("delete_user", f"{run}_{user}")
+
+
+def rabbitmqctl(*words: str, stdin: str | None = None) -> str:
     done = subprocess.run(
         ["rabbitmqctl", "--quiet", *words],  # noqa: S607  # wherever the broker's package puts it
+        input=stdin,
         capture_output=True,
         text=True,
         check=True,

@@ -2,10 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from tests.engines import lend_database, lend_vhost, why_unusable
+from tests.engines import (
+    lend_broker,
+    lend_database,
+    lend_vhost,
+    mongodb_of_our_own,
+    why_unusable,
+)
 from tests.estate.estate import Estate
 from tests.estate.settings import SERVICES, Engines
 
@@ -34,22 +40,34 @@ def engines(
         yield EMBEDDED
         return
     databases, stock = DEPLOYMENTS[request.param]
-    needed = {*databases.values(), "rabbitmq"}
     required = set(os.environ.get("REQUIRE_ENGINES", "").split(","))
-    for engine in sorted(needed):
-        if reason := why_unusable(engine):
-            why = f"{engine} cannot be used: {reason}"
-            pytest.fail(why) if engine in required else pytest.skip(why)
     with ExitStack() as stack:
+        stack.enter_context(mongodb_of_our_own())
+        for engine in sorted({*databases.values(), "rabbitmq"}):
+            if reason := why_unusable(engine):
+                why = f"{engine} cannot be used: {reason}"
+                pytest.fail(why) if engine in required else pytest.skip(why)
         yield Engines(
             databases={
                 service: stack.enter_context(lend_database(engine))
                 for service, engine in databases.items()
             },
             stock=None if stock == "sql" else "embedded",
-            broker=stack.enter_context(lend_vhost()),
+            broker=stack.enter_context(lend_vhost()) if request.param == "postgresql" else None,
             cache=None,
+            brokers=stack.enter_context(broker_users()) if request.param == "picture" else {},
         )
+
+
+@contextmanager
+def broker_users() -> Iterator[dict[str, str]]:
+    """Relay and worker each under the one user that docker/ gives them, and no other's rights."""
+    with lend_broker() as users:
+        yield {
+            "user": users["user_service"],
+            "order": users["order_service"],
+            "order_owner": users["order_owner"],
+        }
 
 
 @pytest.fixture(scope="session")

@@ -181,12 +181,10 @@ class Estate:
 
     def _prepare(self, service: str) -> None:
         staff = self.staff(service)
-        self.manage(
-            service,
-            *("shell", "--verbosity", "0", "--command", PREPARE),
-            STAFF_LOGIN=staff.login,
-            STAFF_PASSWORD=staff.password,
-        )
+        variables = {"STAFF_LOGIN": staff.login, "STAFF_PASSWORD": staff.password}
+        if owner := self.engines.brokers.get(f"{service}_owner"):
+            variables["BROKER_URL"] = owner  # the service itself may declare no queue
+        self.manage(service, "shell", "--verbosity", "0", "--command", PREPARE, **variables)
 
     def manage(self, service: str, *arguments: str, **variables: str) -> str:
         """Run `manage.py` of a service to its end and return what it printed."""

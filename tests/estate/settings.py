@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,16 @@ KeySet = dict[str, list[dict[str, Any]]]
 class Engines:
     """The URL of each engine, as the environment names it; None where it is to be embedded.
 
-    Stock is in inventory's database where `stock` is None, and in the embedded Valkey where it is
-    "embedded".
+    `broker` is everybody's, but for those whom `brokers` gives a user of their own: "user",
+    "order", and "order_owner", who declares the queues. Stock is in inventory's database where
+    `stock` is None, and in the embedded Valkey where it is "embedded".
     """
 
     databases: dict[str, str | None]
     stock: str | None
     broker: str | None
     cache: str | None
+    brokers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls) -> "Engines":
@@ -40,11 +42,17 @@ class Engines:
             stock=os.environ.get("INVENTORY_STOCK_URL") or None,
             broker=os.environ.get("BROKER_URL") or None,
             cache=os.environ.get("CACHE_URL") or None,
+            brokers={
+                name: url
+                for name in ("user", "order", "order_owner")
+                if (url := os.environ.get(f"{name.upper()}_BROKER_URL"))
+            },
         )
 
     @property
     def needs_valkey(self) -> bool:
-        return self.broker is None or self.cache is None or self.stock == "embedded"
+        needs_broker = self.broker is None and not {"user", "order"} <= self.brokers.keys()
+        return needs_broker or self.cache is None or self.stock == "embedded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +133,7 @@ def environment_of(
     }
     if service == "user":
         own |= {
-            "BROKER_URL": engines.broker or f"{valkey}/0",
+            "BROKER_URL": engines.brokers.get("user") or engines.broker or f"{valkey}/0",
             "CACHE_URL": engines.cache or f"{valkey}/1",
             "SIGNING_KEYS": kept.signing_keys("user"),
             "ORDER_PUBLIC_KEYS": kept.public_keys("order"),
@@ -137,7 +145,7 @@ def environment_of(
         own["USER_PUBLIC_KEYS"] = kept.public_keys("user")
     if service == "order":
         own |= {
-            "BROKER_URL": engines.broker or f"{valkey}/0",
+            "BROKER_URL": engines.brokers.get("order") or engines.broker or f"{valkey}/0",
             "CACHE_URL": engines.cache or f"{valkey}/2",
             "SIGNING_KEYS": kept.signing_keys("order"),
             "BEAT_SCHEDULE": str(folder / "beat"),
