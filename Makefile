@@ -20,10 +20,10 @@ up: setup ## start the whole estate and leave it running
 down: .venv/.ready ## stop what `make up` left running
 	@.venv/bin/python -m tests.estate.down
 
-test: setup ## run every suite, on each engine that is reachable
+test: setup .venv/.ready-to-test ## run every suite, on each engine that is reachable
 	@.venv/bin/python -m tests.suites
 
-lint: setup ## ruff, mypy in strict mode, import-linter
+lint: setup .venv/.ready-to-test ## ruff, mypy in strict mode, import-linter
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy -p contracts -p tests
@@ -33,6 +33,7 @@ lint: setup ## ruff, mypy in strict mode, import-linter
 requirements: .venv/.ready ## pin the newest versions that fit each pyproject.toml
 	@for project in $(PROJECTS); do (cd $$project && $(PIN) --extra test pyproject.toml -o requirements.txt) || exit 1; done
 	@$(PIN) tests/requirements.in -o tests/requirements.txt
+	@$(PIN) tests/requirements-test.in -o tests/requirements-test.txt
 
 clean: down ## remove all that was installed, built or left by a run
 	rm -rf .run .venv $(PROJECTS:%=%/.venv)
@@ -47,6 +48,11 @@ setup:
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^uv==' tests/requirements.txt) 2>/dev/null
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python -r tests/requirements.txt
+	@touch $@
+
+.venv/.ready-to-test: tests/requirements-test.txt .venv/.ready
+	@echo "installing what proves the estate"
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python -r tests/requirements-test.txt
 	@touch $@
 
 %/.venv/.ready: %/requirements.txt contracts/pyproject.toml | .venv/.ready

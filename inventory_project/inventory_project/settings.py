@@ -3,13 +3,17 @@
 Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/inventory_secret_key`.
 """
 
+import re
 import secrets
+import warnings
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.db.utils import load_backend
 from django.urls import reverse_lazy
+from redis.connection import parse_url
 
 from inventory_project import keys
 
@@ -33,6 +37,15 @@ if missing and not DEBUG:
         f"set {', '.join(missing)} in the environment (.env.example explains each), "
         "or DEBUG=1 to try the service out"
     )
+
+
+def one_like(default: str, name: str, pattern: str) -> str:
+    """A variable that must match a pattern, or else the default."""
+    value: str = env.str(name, default=default)
+    if not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} must look like {default}, not like {value!r}")
+    return value
+
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -93,35 +106,72 @@ ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
     "django.db.backends.postgresql": {
-        "pool": {"min_size": 1, "max_size": 16, "timeout": 5}  # connections a process; seconds
+        "connect_timeout": 3,  # seconds, as all of these
+        # Of each process. A pool that went on trying would do so ever more rarely.
+        "pool": {
+            "min_size": 1,
+            "max_size": int(one_like("16", "DATABASE_POOL_SIZE", r"[1-9]\d*")),
+            "timeout": 5,
+            "reconnect_timeout": 5,
+        },
     },
     "django.db.backends.mysql": {
+        "connect_timeout": 3,
         "charset": "utf8mb4",
         "isolation_level": "read committed",
         "sql_mode": "TRADITIONAL",
     },
 }
-DATABASE = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-if DATABASE["ENGINE"] not in ENGINE_OPTIONS:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must start with sqlite://, postgres:// or mysql://, "
-        f"not with what stands for {DATABASE['ENGINE']!r}"
-    )
-DATABASES = {
-    "default": DATABASE
-    | {
-        "OPTIONS": ENGINE_OPTIONS[DATABASE["ENGINE"]] | DATABASE.get("OPTIONS", {}),
-        "CONN_MAX_AGE": 0 if "pool" in ENGINE_OPTIONS[DATABASE["ENGINE"]] else 600,
+
+
+def database_at(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+    """How Django reaches the database at a URL; refuses what can be none, without repeating it."""
+    engine = environ.Env.DB_SCHEMES.get(url.partition("://")[0])
+    if engine not in ENGINE_OPTIONS:
+        raise ImproperlyConfigured(f"{variable} must start with sqlite://, postgres:// or mysql://")
+    try:
+        with warnings.catch_warnings(action="error"):
+            database: dict[str, Any] = environ.Env.db_url_config(url)
+    except (ValueError, UserWarning):  # their words quote the URL, password and all
+        raise ImproperlyConfigured(
+            f"{variable} cannot be read: write sqlite:///path or mysql://user:password@host/name, "
+            "with % codes for what is special in user or password, such as %2F for a slash"
+        ) from None
+    if not database["NAME"]:
+        raise ImproperlyConfigured(
+            f"{variable} names no database: add one, as in mysql://host/name"
+        )
+    try:
+        load_backend(engine)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(
+            f"{variable} asks for an engine without its driver ({error}): for mysql://, do as "
+            "README.md says and pip install mysqlclient"
+        ) from error
+    options = ENGINE_OPTIONS[engine]
+    return database | {
+        "OPTIONS": options | database.get("OPTIONS", {}),
+        "CONN_MAX_AGE": 0 if "pool" in options else 600,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+DATABASES = {
+    "default": database_at(
+        env.str("DATABASE_URL", default="") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    )
 }
 
 # Levels and reservations are in the database, or in a Redis that keeps its data; keys are prefixed.
 STOCK_URL = env.str("STOCK_URL", default="")
-if STOCK_URL and not STOCK_URL.startswith(("redis://", "rediss://")):
+try:
+    if STOCK_URL:
+        parse_url(STOCK_URL)
+except ValueError:  # its words may quote a password
     raise ImproperlyConfigured(
-        "STOCK_URL must start with redis:// or rediss://, or be empty for stock in the database"
-    )
+        "STOCK_URL must start with redis:// or rediss:// and look like redis://user:password@host/3, "
+        "with % codes for what is special in a password; it is empty for stock in the database"
+    ) from None
 STOCK_PREFIX = env.str("STOCK_PREFIX", default="{inventory}:")  # braces: one slot of a cluster
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -150,7 +200,9 @@ SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # probes come by the inner network
+# Probes and the other services come by the inner network. To redirect a caller of the API would
+# help nobody: its token has been sent by then.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$", r"^api/v1/"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SESSION_COOKIE_NAME = "inventory_sessionid"  # cookies know no ports: four admins may share a host
 CSRF_COOKIE_NAME = "inventory_csrftoken"

@@ -149,6 +149,10 @@ def environment_of(
             "CACHE_URL": engines.cache or f"{valkey}/2",
             "SIGNING_KEYS": kept.signing_keys("order"),
             "BEAT_SCHEDULE": str(folder / "beat"),
+            # On one machine an outage is over sooner than elsewhere: look for its end more often.
+            "RESUME_SECONDS": "1",
+            "RETRY_SECONDS": "2",
+            "BREAKER_RESET_SECONDS": "1",
             **{f"{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in SERVICES},
         }
     if service == "inventory":
