@@ -27,10 +27,15 @@ TokenMaker = Callable[..., str]
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """SQLite in a file, as in production: what is in memory has one connection for all threads."""
+    """SQLite in a file, as in production: what is in memory has one connection for all threads.
+
+    In MySQL a database that keeps any character, whatever the server's are.
+    """
     database = connections["default"].settings_dict
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    elif database["ENGINE"] == "django.db.backends.mysql":
+        database["TEST"]["CHARSET"] = "utf8mb4"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +50,7 @@ def valkey_url() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with ValkeyServer(port=port) as server:
+    with ValkeyServer(port=port, appendonly="yes") as server:
         yield server.connection_url
 
 

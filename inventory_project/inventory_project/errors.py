@@ -1,14 +1,18 @@
 """DRF's shape for refusals that do not arise in a DRF view, or that DRF leaves to Django."""
 
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import status, views
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
+
+logger = logging.getLogger(__name__)
 
 
 class PayloadTooLarge(APIException):
@@ -22,9 +26,20 @@ class PayloadTooLarge(APIException):
     default_code = "payload_too_large"
 
 
+class DatabaseAway(APIException):
+    """The database cannot be reached, or does not answer in time."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database does not answer; repeat the request in a moment."
+    default_code = "database_away"
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(exc, RequestDataTooBig):
         exc = PayloadTooLarge()
+    elif isinstance(exc, OperationalError):
+        logger.error("the database does not answer: %s", exc)
+        exc = DatabaseAway()
     return views.exception_handler(exc, context)
 
 

@@ -169,7 +169,7 @@ try:
         parse_url(STOCK_URL)
 except ValueError:  # its words may quote a password
     raise ImproperlyConfigured(
-        "STOCK_URL must start with redis:// or rediss:// and look like redis://user:password@host/3, "
+        "STOCK_URL must start with redis:// or rediss:// and be like redis://user:password@host/3, "
         "with % codes for what is special in a password; it is empty for stock in the database"
     ) from None
 STOCK_PREFIX = env.str("STOCK_PREFIX", default="{inventory}:")  # braces: one slot of a cluster

@@ -4,6 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from inventory_project import checks
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory_project.settings")
 
-application = get_wsgi_application()
+with checks.starting():
+    application = get_wsgi_application()
+    checks.require_database()
+    checks.require_stock()

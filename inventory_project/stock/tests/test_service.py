@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -93,6 +94,21 @@ class TestUnknownAddresses:
 
         assert answer.status_code == 404
         assert answer.headers["Content-Type"].startswith("text/html")
+
+
+class TestOutage:
+    @pytest.mark.django_db
+    def test_of_the_database_is_told_from_a_fault_of_ours(self, client: Client) -> None:
+        def away(*statement: object) -> None:
+            raise OperationalError("server closed the connection unexpectedly")
+
+        with connection.execute_wrapper(away):
+            answer = client.get("/api/v1/stock/")
+
+        assert answer.status_code == 503
+        assert answer.json() == {
+            "detail": "The database does not answer; repeat the request in a moment."
+        }
 
 
 class TestRequestId:

@@ -66,7 +66,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("name", "value", "reason"),
         [
-            ("DATABASE_URL", "oracle://user:password@127.0.0.1/name", "must start with sqlite://"),
+            ("DATABASE_URL", "oracle://user:secret@127.0.0.1/name", "must start with sqlite://"),
             ("STOCK_URL", "memcached://127.0.0.1", "must start with redis://"),
             ("USER_PUBLIC_KEYS", "nonsense", "is not a public JSON Web Key Set"),
             (
@@ -85,7 +85,7 @@ class TestSettings:
         assert f"inventory_project cannot start: {name} " in started.stderr
         assert reason in started.stderr
         assert "Traceback" not in started.stderr
-        assert "password" not in started.stderr
+        assert "secret" not in started.stderr
 
 
 @pytest.mark.django_db
