@@ -110,8 +110,8 @@ class TestARequestId:
 
         ann.order(1, expect=201)
 
-        for process in ("order-web", "product-web", "inventory-web"):
-            assert names(ann.estate.log(process), request_id), process
+        logs = [ann.estate.log(name) for name in ("order-web", "product-web", "inventory-web")]
+        wait_until(lambda: all(names(log, request_id) for log in logs), "all three name it")
 
 
 def names(log: Path, request_id: str) -> bool:
