@@ -250,10 +250,6 @@ class Estate:
 
     # Stopping.
 
-    def stop_process(self, name: str) -> None:
-        """Let one process finish what it has in its hands, and end."""
-        stop_all([self.processes.pop(name)])
-
     def stop(self) -> None:
         """Stop all, the broker last, so that workers can give back what they hold."""
         for held in self._reserved.values():
@@ -265,18 +261,20 @@ class Estate:
             stop_all([valkey])
 
     @contextmanager
-    def without(self, process: str) -> Iterator[None]:
-        """The estate while one of its processes is down."""
-        self.stop_process(process)
+    def without(self, *processes: str) -> Iterator[None]:
+        """The estate while some of its processes are down."""
+        stop_all([self.processes.pop(name) for name in processes])
         try:
             yield
         finally:
-            if process == "valkey":
-                self._start_valkey()
-            else:
-                self.start_process(process)
-            if process.endswith("-web"):
-                self.wait_for_web(process)
+            for name in processes:
+                if name == "valkey":
+                    self._start_valkey()
+                else:
+                    self.start_process(name)
+            for name in processes:
+                if name.endswith("-web"):
+                    self.wait_for_web(name)
 
 
 def reserve_port(preferred: int) -> socket.socket:
@@ -286,14 +284,16 @@ def reserve_port(preferred: int) -> socket.socket:
     can bind the port at the same time, and nobody else is given it meanwhile.
     """
     for port in (preferred, 0):
+        if port and listens(port):
+            continue
         held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            if not (port and listens(port)):
-                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                held.bind(("127.0.0.1", port))
-                return held
+            held.bind(("127.0.0.1", port))
         except OSError:
             held.close()
+        else:
+            return held
     raise EstateFailed("no TCP port is free on 127.0.0.1")
 
 
