@@ -33,6 +33,17 @@ class TestResumeOrders:
         assert set(Order.objects.values_list("status", "resume_at")) == {("confirmed", None)}
         assert len(shop.stock.reserved) == 2
 
+    def test_confirms_what_was_reserved_though_the_answer_was_lost(self, shop, ann):
+        shop.after = shop.lose
+        order = place(ann)
+        assert order.status == "pending"
+
+        shop.recover()
+        resume_orders(now=LATER)
+
+        assert Order.objects.get().status == "confirmed"
+        assert shop.stock.reserved == {str(order.id): {"TENT-2P": 1}}
+
     def test_rejects_what_is_short_by_now(self, shop, ann):
         place_while_inventory_is_away(shop, ann)
         shop.stock.available["TENT-2P"] = 0
