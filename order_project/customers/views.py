@@ -1,6 +1,8 @@
 """The copy of users over HTTP, for staff to look at."""
 
+from django.http import Http404
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import IsAdminUser
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
@@ -59,3 +61,12 @@ class CustomerViewSet(ReadOnlyModelViewSet[Customer]):
     serializer_class = CustomerSerializer
     permission_classes = [IsAdminUser]
     search_fields = ["email", "name"]
+
+    def get_object(self) -> Customer:
+        try:
+            return super().get_object()
+        except Http404 as error:
+            raise NotFound(
+                f"The copy has no user {self.kwargs['pk']}: look again in a moment, or see whether "
+                "user_project has them."
+            ) from error

@@ -15,7 +15,9 @@ class NoSuchProduct(NotFound):
     """No product has that SKU."""
 
     def __init__(self, sku: str) -> None:
-        super().__init__(f"No product has the SKU {sku!r}.")
+        super().__init__(
+            f"No product has the SKU {sku!r}: see /api/v1/products/ for those there are."
+        )
 
 
 class SkuTaken(ValidationError):

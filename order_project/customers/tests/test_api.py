@@ -80,4 +80,4 @@ class TestRetrieveCustomer:
         answer = cleo.client.get(f"{URL}{user_id}/")
 
         assert answer.status_code == 404
-        assert "detail" in answer.json()
+        assert f"no user {user_id}: look again" in answer.json()["detail"]

@@ -49,6 +49,7 @@ class TestShowProduct:
 
         assert response.status_code == 404
         assert response.json()["detail"].startswith("No product has the SKU '")
+        assert "see /api/v1/products/" in response.json()["detail"]
 
     def test_offers_staff_a_filled_form_in_a_browser(self, client, clerk, tent):
         client.force_login(clerk)
