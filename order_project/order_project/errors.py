@@ -7,8 +7,9 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import status, views
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.response import Response
+from rest_framework_simplejwt.exceptions import AuthenticationFailed as TokenRefused
 
 
 class PayloadTooLarge(APIException):
@@ -25,6 +26,9 @@ class PayloadTooLarge(APIException):
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(exc, RequestDataTooBig):
         exc = PayloadTooLarge()
+    elif isinstance(exc, TokenRefused) and isinstance(exc.detail, dict):  # it always is
+        detail = ErrorDetail("This token lets nobody in (any more): log in for a new one.")
+        exc.detail["detail"] = detail  # changed, not replaced: the rest of it tells why
     return views.exception_handler(exc, context)
 
 

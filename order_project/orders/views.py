@@ -66,7 +66,7 @@ def customer_id_of(request: Request) -> uuid.UUID:
     try:
         return uuid.UUID(str(request.user.id))
     except ValueError as error:
-        raise AuthenticationFailed("The token names no user: log in again.") from error
+        raise AuthenticationFailed("The token names no user: log in for a new one.") from error
 
 
 def idempotency_key_of(request: Request) -> str | None:

@@ -50,7 +50,8 @@ class TestAttack:
     def refused(self, token):
         response = get(token)
         assert response.status_code == 401
-        assert response.json()["detail"]
+        assert "log in for a new one" in response.json()["detail"]
+        assert "WWW-Authenticate" in response
         return True
 
     def test_by_an_expired_token(self, ann):
