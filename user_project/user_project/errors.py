@@ -1,7 +1,23 @@
-"""What is answered where no view does: DRF's shape below /api/, Django's page elsewhere."""
+"""What is answered where no view does: DRF's shape below /api/, Django's page elsewhere.
+
+And what is answered to a token, in other words than the library's: they say what to do.
+"""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
+from rest_framework import views
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.response import Response
+from rest_framework_simplejwt.exceptions import AuthenticationFailed as TokenRefused
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(exc, TokenRefused) and isinstance(exc.detail, dict):  # it always is
+        detail = ErrorDetail("This token lets nobody in (any more): log in for a new one.")
+        exc.detail["detail"] = detail  # changed, not replaced: the rest of it tells why
+    return views.exception_handler(exc, context)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

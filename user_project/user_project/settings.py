@@ -191,6 +191,7 @@ REST_FRAMEWORK = {
         "user_project.parsers.StrictJSONParser",
         "rest_framework.parsers.MultiPartParser",  # what the browsable API's forms send
     ],
+    "EXCEPTION_HANDLER": "user_project.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -57,6 +57,10 @@ class LoginSerializer(TokenObtainPairSerializer):
     """E-mail and password for a pair of tokens."""
 
     token_class = PersonRefreshToken
+    default_error_messages = {
+        "no_active_account": "No account has this e-mail address and password: check both, or "
+        "register."
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,6 +75,9 @@ class RefreshSerializer(TokenRefreshSerializer):
     """A refresh token for a new access token, which says what holds by now."""
 
     token_class = PersonRefreshToken
+    default_error_messages = {
+        "no_active_account": "The account of this token is erased or locked: register anew."
+    }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         refresh = self.token_class(attrs["refresh"])

@@ -49,7 +49,7 @@ def refusal(description: str, example: Any) -> OpenApiResponse:
 
 
 INVALID = {400: refusal("What is wrong, by field", {"email": ["Enter a valid email address."]})}
-UNKNOWN = {401: refusal("No valid token", {"detail": "User is inactive"})}
+UNKNOWN = {401: refusal("No valid token", {"detail": "This token lets nobody in (any more): ..."})}
 FORBIDDEN = {403: refusal("Not for this caller", {"detail": "You do not have permission ..."})}
 MISSING = {404: refusal("No such user", {"detail": "No User matches the given query."})}
 THROTTLED = {

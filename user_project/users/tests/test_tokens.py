@@ -63,7 +63,8 @@ class TestLogin:
         ]
 
         assert {answer.status_code for answer in answers} == {401}
-        assert len({answer.content for answer in answers}) == 1
+        (told,) = {answer.json()["detail"] for answer in answers}
+        assert "check both, or register" in told
 
     def test_keeps_the_blanks_around_a_password(self, anyone: APIClient):
         password = f" {PASSWORD} "
@@ -111,9 +112,13 @@ class TestAfterErasure:
     ):
         ann.delete()
 
-        assert bearer(tokens["access"]).get(ME).status_code == 401
-        assert bearer(tokens["access"]).delete(ME).status_code == 401
-        assert anyone.post(REFRESH, {"refresh": tokens["refresh"]}).status_code == 401
+        for answer, told in (
+            (bearer(tokens["access"]).get(ME), "log in for a new one"),
+            (bearer(tokens["access"]).delete(ME), "log in for a new one"),
+            (anyone.post(REFRESH, {"refresh": tokens["refresh"]}), "register anew"),
+        ):
+            assert answer.status_code == 401
+            assert told in answer.json()["detail"]
 
 
 class TestKeys:
@@ -164,7 +169,11 @@ class TestForgeries:
 
     @pytest.mark.parametrize("forge", [unsigned, signed_with_the_public_key])
     def test_without_the_private_key_are_refused(self, claims, key, forge):
-        assert bearer(forge(claims, key)).get(ME).status_code == 401
+        answer = bearer(forge(claims, key)).get(ME)
+
+        assert answer.status_code == 401
+        assert "log in for a new one" in answer.json()["detail"]
+        assert "WWW-Authenticate" in answer
 
     def test_by_another_key_are_refused(self, claims, key):
         stranger = generate_key_set()["keys"][0]
@@ -178,7 +187,10 @@ class TestForgeries:
     def test_with_a_wrong_claim_are_refused(self, claims, key, claim):
         said = {name: value for name, value in (claims | claim).items() if value is not None}
 
-        assert bearer(signed(said, key)).get(ME).status_code == 401
+        answer = bearer(signed(said, key)).get(ME)
+
+        assert answer.status_code == 401
+        assert "log in for a new one" in answer.json()["detail"]
 
     def test_of_somebody_unknown_are_refused(self, claims, key):
         said = claims | {"sub": str(uuid.uuid4())}
