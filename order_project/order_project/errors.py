@@ -1,15 +1,20 @@
 """DRF's shape for refusals that do not arise in a DRF view, or that DRF leaves to Django."""
 
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
+from pymongo.errors import ConnectionFailure
 from rest_framework import status, views
 from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import AuthenticationFailed as TokenRefused
+
+logger = logging.getLogger(__name__)
 
 
 class PayloadTooLarge(APIException):
@@ -23,9 +28,20 @@ class PayloadTooLarge(APIException):
     default_code = "payload_too_large"
 
 
+class DatabaseAway(APIException):
+    """The database cannot be reached, or does not answer in time."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database does not answer; repeat the request in a moment."
+    default_code = "database_away"
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(exc, RequestDataTooBig):
         exc = PayloadTooLarge()
+    elif isinstance(exc, OperationalError) or isinstance(exc.__cause__, ConnectionFailure):
+        logger.error("the database does not answer: %s", exc.__cause__ or exc)
+        exc = DatabaseAway()
     elif isinstance(exc, TokenRefused) and isinstance(exc.detail, dict):  # it always is
         detail = ErrorDetail("This token lets nobody in (any more): log in for a new one.")
         exc.detail["detail"] = detail  # changed, not replaced: the rest of it tells why

@@ -5,7 +5,8 @@ import uuid
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, OperationalError, connection
+from pymongo.errors import AutoReconnect
 
 from order_project.celery import app
 
@@ -36,6 +37,30 @@ class TestHealth:
 
         assert response.status_code == 503
         assert response.json()["database"] == "away"
+
+
+class TestOutage:
+    @pytest.mark.skipif(connection.vendor == "mongodb", reason="statements pass no wrapper there")
+    @pytest.mark.parametrize(
+        ("error", "cause"),
+        [
+            (OperationalError("server closed the connection"), None),
+            (DatabaseError(), AutoReconnect()),
+        ],
+        ids=["SQL", "MongoDB"],
+    )
+    @pytest.mark.django_db
+    def test_of_the_database_is_told_from_a_fault_of_ours(self, cleo, error, cause):
+        def away(*statement):
+            raise error from cause
+
+        with connection.execute_wrapper(away):
+            response = cleo.client.get("/api/v1/customers/")
+
+        assert response.status_code == 503
+        assert response.json() == {
+            "detail": "The database does not answer; repeat the request in a moment."
+        }
 
 
 class TestMetrics:
