@@ -1,20 +1,32 @@
-"""What is answered where no view does: DRF's shape below /api/, Django's page elsewhere.
+"""DRF's shape for refusals that do not arise in a DRF view, or whose words say not what to do."""
 
-And what is answered to a token, in other words than the library's: they say what to do.
-"""
-
+import logging
 from typing import Any
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from rest_framework import views
-from rest_framework.exceptions import ErrorDetail
+from rest_framework import status, views
+from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import AuthenticationFailed as TokenRefused
 
+logger = logging.getLogger(__name__)
+
+
+class DatabaseAway(APIException):
+    """The database cannot be reached, or does not answer in time."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database does not answer; repeat the request in a moment."
+    default_code = "database_away"
+
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    if isinstance(exc, TokenRefused) and isinstance(exc.detail, dict):  # it always is
+    if isinstance(exc, OperationalError):
+        logger.error("the database does not answer: %s", exc)
+        exc = DatabaseAway()
+    elif isinstance(exc, TokenRefused) and isinstance(exc.detail, dict):  # it always is
         detail = ErrorDetail("This token lets nobody in (any more): log in for a new one.")
         exc.detail["detail"] = detail  # changed, not replaced: the rest of it tells why
     return views.exception_handler(exc, context)

@@ -6,9 +6,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import path
+from rest_framework.test import APIClient
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +90,16 @@ def test_our_fault_is_told_with_the_request_that_met_it():
     assert answer.status_code == 500
     assert "X-Request-ID" in answer.json()["detail"]
     assert answer["X-Request-ID"]
+
+
+def test_an_outage_of_the_database_is_told_from_a_fault_of_ours(as_cleo: APIClient):
+    def away(*statement: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with connection.execute_wrapper(away):
+        answer = as_cleo.get("/api/v1/users/")
+
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "detail": "The database does not answer; repeat the request in a moment."
+    }
