@@ -1,7 +1,7 @@
 """The estate that the end-to-end tests share, on each set of engines that can be used here."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -31,6 +31,27 @@ DEPLOYMENTS = {
 }
 
 
+def need(engine: str) -> None:
+    """Skip where the engine cannot be used, or fail where REQUIRE_ENGINES names it."""
+    if reason := why_unusable(engine):
+        why = f"{engine} cannot be used: {reason}"
+        required = os.environ.get("REQUIRE_ENGINES", "").split(",")
+        pytest.fail(why) if engine in required else pytest.skip(why)
+
+
+@pytest.fixture
+def lend() -> Iterator[Callable[[str], str]]:
+    """Databases of any engine: the URL of one, which is there as long as the test lasts."""
+    with ExitStack() as stack:
+        stack.enter_context(mongodb_of_our_own())
+
+        def lend(engine: str) -> str:
+            need(engine)
+            return stack.enter_context(lend_database(engine))
+
+        yield lend
+
+
 @pytest.fixture(scope="session", params=["embedded", *DEPLOYMENTS])
 def engines(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -40,13 +61,10 @@ def engines(
         yield EMBEDDED
         return
     databases, stock = DEPLOYMENTS[request.param]
-    required = set(os.environ.get("REQUIRE_ENGINES", "").split(","))
     with ExitStack() as stack:
         stack.enter_context(mongodb_of_our_own())
         for engine in sorted({*databases.values(), "rabbitmq"}):
-            if reason := why_unusable(engine):
-                why = f"{engine} cannot be used: {reason}"
-                pytest.fail(why) if engine in required else pytest.skip(why)
+            need(engine)
         yield Engines(
             databases={
                 service: stack.enter_context(lend_database(engine))

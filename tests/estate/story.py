@@ -144,7 +144,7 @@ def ann_renames_herself(scene: Scene) -> str:
 
 
 def users_are_down_and_orders_go_on(scene: Scene) -> str:
-    with scene.estate.without("user-relay"), scene.estate.without("user-web"):
+    with scene.estate.without("user-relay", "user-web"):
         order = scene.order(1, expect=201)
         path = f"orders/{order['id']}/"
         seen = scene.ask("GET", "order", path, who="ann", expect=200)

@@ -62,10 +62,9 @@ class Broker:
             ("set_permissions", "set_topic_permissions"), rights, strict=True
         ):
             for right in of_users:
-                user, *patterns = (
-                    right.get(name) for name in ("user", "exchange", "configure", "write", "read")
-                )
-                rabbitmqctl(words, "--vhost", self.vhost, user, *filter(None, patterns))
+                named = ("user", "exchange", "configure", "write", "read")
+                arguments = [right[name] for name in named if name in right]
+                rabbitmqctl(words, "--vhost", self.vhost, *arguments)
 
     def declare_queues(self) -> None:
         """As at deployment."""
