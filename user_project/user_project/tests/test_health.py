@@ -63,4 +63,4 @@ class TestReady:
 
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert client.get(path).status_code == 200
-        assert client.get("/api/v1/users/").status_code == 301
+        assert client.get("/admin/").status_code == 301
