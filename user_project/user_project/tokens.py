@@ -92,7 +92,9 @@ class ServiceAuthentication(BaseAuthentication):
                 options={"require": ["exp", "iat"]},
             )
         except jwt.PyJWTError as error:
-            raise AuthenticationFailed(f"The service token is refused: {error}.") from error
+            raise AuthenticationFailed(
+                f"The service token is refused: {error}; sign a fresh one for 'user'."
+            ) from error
         if int(claims["exp"]) - int(claims["iat"]) > SERVICE_TOKEN_SECONDS:
             raise AuthenticationFailed(
                 f"The service token is refused: it lives longer than {SERVICE_TOKEN_SECONDS} s."

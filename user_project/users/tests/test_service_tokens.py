@@ -51,7 +51,7 @@ def test_clocks_may_differ_by_a_few_seconds(url, service_token):
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"aud": "inventory"}, "Audience doesn't match"),
+        ({"aud": "inventory"}, "Audience doesn't match; sign a fresh one for 'user'"),
         ({"aud": None}, 'missing the "aud" claim'),
         ({"iss": "product"}, "Invalid issuer"),
         ({"iss": None}, 'missing the "iss" claim'),
