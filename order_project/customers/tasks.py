@@ -64,7 +64,7 @@ def persist(act: Callable[[], Result], *, wait: Callable[[float], None] = time.s
             return act()
         except Exception as error:
             connection.close()
-            reason = str(error).partition("\n")[0]  # what follows may quote the events
+            reason = str(error.__cause__ or error).partition("\n")[0]  # the rest may quote events
             if waited >= PATIENCE_SECONDS:
                 raise Reject(reason, requeue=True) from error
             logger.warning("events wait, next try in %.1f s: %s", pause, reason)

@@ -4,8 +4,10 @@ Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/order
 """
 
 import secrets
+import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -13,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django_guid.integrations import CeleryIntegration
 from kombu import Exchange, Queue
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from order_project import keys
 
@@ -95,6 +99,7 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
+MONGODB = "django_mongodb_backend"
 ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
@@ -103,22 +108,52 @@ ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     },
     # One connection serves a worker's child, a few a web process; who gets none in time fails.
     "django.db.backends.postgresql": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}},
-    "django_mongodb_backend": {"serverSelectionTimeoutMS": 5000},
+    MONGODB: {"serverSelectionTimeoutMS": 5000},
 }
-environ.Env.DB_SCHEMES["mongodb"] = "django_mongodb_backend"
-DATABASE = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-if DATABASE["ENGINE"] not in ENGINE_OPTIONS:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must start with sqlite://, postgres:// or mongodb://, "
-        f"not with what stands for {DATABASE['ENGINE']!r}"
-    )
-DATABASES = {
-    "default": DATABASE
-    | {
-        "OPTIONS": ENGINE_OPTIONS[DATABASE["ENGINE"]] | DATABASE.get("OPTIONS", {}),
-        "CONN_MAX_AGE": 0 if "pool" in ENGINE_OPTIONS[DATABASE["ENGINE"]] else 600,
+environ.Env.DB_SCHEMES |= {"mongodb": MONGODB, "mongodb+srv": MONGODB}
+
+
+def database_at(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+    """How Django reaches the database at a URL; refuses what can be none, without repeating it."""
+    scheme = url.partition("://")[0]
+    engine = environ.Env.DB_SCHEMES.get(scheme)
+    if engine not in ENGINE_OPTIONS:
+        raise ImproperlyConfigured(
+            f"{variable} must start with sqlite://, postgres://, mongodb:// or mongodb+srv://"
+        )
+    try:
+        with warnings.catch_warnings(action="error"):
+            database: dict[str, Any]
+            if engine == MONGODB:  # whose driver reads it itself: it may name several hosts
+                database = {"HOST": url, "NAME": urlsplit(url).path.strip("/")}
+                if scheme == "mongodb":  # the other kind would have to ask the DNS
+                    parse_uri(url)
+            else:
+                database = environ.Env.db_url_config(url)
+    except (ValueError, UserWarning, PyMongoError):  # their words quote the URL, password and all
+        raise ImproperlyConfigured(
+            f"{variable} cannot be read: write sqlite:///path or mongodb://user:password@host/name,"
+            " with % codes for what is special in user or password, such as %2F for a slash"
+        ) from None
+    if not database["NAME"]:
+        raise ImproperlyConfigured(
+            f"{variable} names no database: add one, as in mongodb://host/name"
+        )
+    options = {
+        name: value for name, value in ENGINE_OPTIONS[engine].items() if f"{name}=" not in url
+    }
+    return database | {
+        "ENGINE": engine,
+        "OPTIONS": options | database.get("OPTIONS", {}),
+        "CONN_MAX_AGE": 0 if "pool" in options else 600,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+DATABASES = {
+    "default": database_at(
+        env.str("DATABASE_URL", default="").strip() or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    )
 }
 
 # What is cached is JSON, not pickles: whoever can write to the cache cannot run code here. A cache
@@ -159,7 +194,7 @@ WHITENOISE_USE_FINDERS = True  # serves the packages' own files: no collectstati
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIGRATION_MODULES: dict[str, str] = {}
-if DATABASE["ENGINE"] == "django_mongodb_backend":
+if DATABASES["default"]["ENGINE"] == MONGODB:
     DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
     for app, config in (
         ("admin", "AdminConfig"),

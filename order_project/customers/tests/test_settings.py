@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
 from order_project.celery import app
 from order_project.keys import generate_key_set, public_key_set
+from order_project.settings import database_at
 
 PROJECT = Path(__file__).parents[2]
 KEYS = generate_key_set()
@@ -71,6 +73,39 @@ class TestSettings:
         assert reason in started.stderr
         assert "Traceback" not in started.stderr
         assert "secret" not in started.stderr
+
+
+class TestDatabaseAt:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "mongodb://ann:p%40ss@one:27017,two:27018/orders?replicaSet=rs0&authSource=admin",
+            "mongodb+srv://ann:p%40ss@cluster.example.com/orders?retryWrites=true",
+        ],
+    )
+    def test_leaves_a_url_of_several_servers_to_the_driver(self, url):
+        database = database_at(url)
+
+        assert (database["HOST"], database["NAME"]) == (url, "orders")
+
+    @pytest.mark.parametrize(
+        ("url", "reason"),
+        [
+            ("mongodb://ann:se@cret@127.0.0.1/orders", "cannot be read"),
+            ("mongodb://ann:secret@127.0.0.1/orders?nonsense=1", "cannot be read"),
+            ("mongodb://ann:secret@127.0.0.1", "names no database"),
+            ("postgres://ann:sec/ret@127.0.0.1:5432/orders", "cannot be read"),
+        ],
+    )
+    def test_refuses_what_it_cannot_read_without_repeating_it(self, url, reason):
+        with pytest.raises(ImproperlyConfigured, match=f"DATABASE_URL {reason}") as refusal:
+            database_at(url)
+
+        assert "cret" not in str(refusal.value)
+
+    def test_keeps_what_the_url_says_of_its_options(self):
+        assert database_at("mongodb://h/n")["OPTIONS"] == {"serverSelectionTimeoutMS": 5000}
+        assert database_at("mongodb://h/n?serverSelectionTimeoutMS=9")["OPTIONS"] == {}
 
 
 class TestBeat:
