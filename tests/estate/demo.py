@@ -25,21 +25,25 @@ def main() -> int:
     # An estate that `make up` left running keeps its description.
     description = folder / "estate.json" if running() else DESCRIPTION
     begun = time.monotonic()
+    estate: Estate | None = None
     try:
-        with Estate(folder, Engines.from_environment()) as estate:
+        estate = Estate(folder, Engines.from_environment())
+        with estate:
             tell(estate, description)
             processes = list(estate.processes.values())
             ports = [*estate.ports.values(), *filter(None, [estate.valkey_port])]
         prove_gone(processes, ports)
     except (EstateFailed, StoryFailed) as error:
         console.print(f"[red]failed[/] {error}", soft_wrap=True)
-        if isinstance(error, StoryFailed):
+        if estate and isinstance(error, StoryFailed):
             console.print(estate.tail(error.process), markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("interrupted: everything that was started is stopped")
         return 130
     finally:
+        if estate:
+            estate.stop()  # where a Ctrl-C came just before it could be put off
         description.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
     console.print(f"[green]done[/] in {time.monotonic() - begun:.1f} s")

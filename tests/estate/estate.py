@@ -210,7 +210,7 @@ class Estate:
     def _spawn(
         self, name: str, command: Sequence[str], folder: Path, environment: dict[str, str]
     ) -> None:
-        with self.log(name).open("ab") as log:
+        with self.log(name).open("ab") as log, undisturbed():
             self.processes[name] = psutil.Popen(
                 command,
                 cwd=folder,
@@ -254,11 +254,12 @@ class Estate:
         """Stop all, the broker last, so that workers can give back what they hold."""
         for held in self._reserved.values():
             held.close()
-        valkey = self.processes.pop("valkey", None)
-        stop_all(list(self.processes.values()))
-        self.processes.clear()
-        if valkey is not None:
-            stop_all([valkey])
+        with undisturbed():
+            valkey = self.processes.pop("valkey", None)
+            stop_all(list(self.processes.values()))
+            self.processes.clear()
+            if valkey is not None:
+                stop_all([valkey])
 
     @contextmanager
     def without(self, *processes: str) -> Iterator[None]:
@@ -275,6 +276,23 @@ class Estate:
             for name in processes:
                 if name.endswith("-web"):
                     self.wait_for_web(name)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put a Ctrl-C off to the end: amid a start or a stop it would leave something running."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, _: came.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def reserve_port(preferred: int) -> socket.socket:

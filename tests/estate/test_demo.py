@@ -81,12 +81,12 @@ class TestDemo:
         assert left_behind(folder) == []
         assert not (ROOT / folder).exists()
 
-    @pytest.mark.parametrize("moment", ["preparing", "playing"])
+    @pytest.mark.parametrize("moment", ["preparing", "playing", "stopping"])
     def test_leaves_nothing_when_it_is_interrupted(self, demo: subprocess.Popen[str], moment: str):
         folder = folder_of(demo)
-        if moment == "playing":
+        if line_before := {"playing": "Ann registers", "stopping": "Ann is erased"}.get(moment):
             assert demo.stdout is not None
-            assert any("Ann registers" in line for line in demo.stdout)
+            assert any(line_before in line for line in demo.stdout)
 
         demo.send_signal(signal.SIGINT)
         said, _ = demo.communicate(timeout=LIMIT_SECONDS)
