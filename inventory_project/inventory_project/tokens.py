@@ -81,7 +81,9 @@ class ServiceAuthentication(BaseAuthentication):
                 options={"require": ["exp", "iat"]},
             )
         except jwt.InvalidTokenError as error:
-            raise AuthenticationFailed(f"The service token is refused: {error}.") from error
+            raise AuthenticationFailed(
+                f"The service token is refused: {error}; sign a fresh one for 'inventory'."
+            ) from error
         if claims["exp"] - claims["iat"] > SERVICE_TOKEN_SECONDS:
             raise AuthenticationFailed(
                 f"The service token is refused: it lives longer than {SERVICE_TOKEN_SECONDS} s."

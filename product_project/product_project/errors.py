@@ -9,8 +9,9 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import status, views
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.response import Response
+from rest_framework_simplejwt.exceptions import AuthenticationFailed as TokenRefused
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     elif isinstance(exc, OperationalError):
         logger.error("the database does not answer: %s", exc)
         exc = DatabaseAway()
+    elif isinstance(exc, TokenRefused) and isinstance(exc.detail, dict):  # it always is
+        detail = ErrorDetail("This token lets nobody in (any more): log in for a new one.")
+        exc.detail["detail"] = detail  # changed, not replaced: the rest of it tells why
     return views.exception_handler(exc, context)
 
 

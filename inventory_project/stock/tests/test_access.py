@@ -119,6 +119,8 @@ class TestServiceTokens:
 
         assert answer.status_code == 401
         assert answer.json()["detail"].startswith("The service token is refused: ")
+        if "aud" in claims:
+            assert "sign a fresh one for 'inventory'" in answer.json()["detail"]
 
     def test_are_refused_without_a_signature(self, service_token: TokenMaker) -> None:
         token = unsigned(claims_of(service_token()), "order-1")
@@ -175,7 +177,10 @@ class TestPersonTokens:
     def test_are_refused_without_a_signature(self, person_token: TokenMaker) -> None:
         token = unsigned(claims_of(person_token(is_staff=True)), "user-1")
 
-        assert calling_with(token).post(RECEIPTS, DELIVERY).status_code == 401
+        answer = calling_with(token).post(RECEIPTS, DELIVERY)
+
+        assert answer.status_code == 401
+        assert "log in for a new one" in answer.json()["detail"]
 
     def test_are_refused_when_the_public_key_was_the_secret(
         self, person_token: TokenMaker, user_key: rsa.RSAPrivateKey

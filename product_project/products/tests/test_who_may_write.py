@@ -78,7 +78,7 @@ class TestWriting:
         response = client_with(make()).patch(TENT_URL, {"name": "Mine"})
 
         assert response.status_code == 401
-        assert response.json()["detail"]
+        assert "log in for a new one" in response.json()["detail"]
         assert "WWW-Authenticate" in response.headers
         assert Product.objects.get().as_contract() == tent.as_contract()
 
