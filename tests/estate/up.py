@@ -1,6 +1,7 @@
 """`make up`: the estate, left running; `make down` stops it."""
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -8,7 +9,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 from tests.estate.estate import Estate, EstateFailed, write_description
-from tests.estate.settings import RUN, SERVICES, Engines
+from tests.estate.settings import ROOT, RUN, SERVICES, Engines
 from tests.estate.shop import open_shop
 from tests.estate.story import StoryFailed
 
@@ -35,7 +36,8 @@ def main() -> int:
         estate.stop()
         raise
     console.print(table(estate.description()))
-    console.print(f"scripts read {DESCRIPTION}; `make down` stops it all")
+    shown = os.path.relpath(DESCRIPTION, ROOT)
+    console.print(f"scripts read {shown}; `make down` stops it all")
     return 0
 
 
