@@ -1,9 +1,9 @@
 """Moves all that this service keeps to another database, of any engine it supports.
 
-A process knows the keys of one kind of engine alone: MongoDB's are not those of Django's own apps
-elsewhere. So each database is served by a process of its own, and what goes from one to the other
-is lines of JSON like dumpdata's, the same on every engine: orders, customers and events are known
-by their ids, staff and groups by their names. Times are told to the millisecond.
+Django's own apps have other keys on MongoDB than elsewhere, and a process knows one kind alone. So
+each database has a process of its own, and from one to the other go lines of JSON like dumpdata's,
+the same on every engine: orders, customers and events are known by their ids, staff and groups by
+their names. Times are told to the millisecond.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core import serializers
 from django.core.management import call_command
+from django.core.serializers.base import DeserializationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
@@ -74,10 +75,10 @@ def unpack(lines: Iterable[bytes], *, replace: bool) -> dict[str, int]:
 
 @contextmanager
 def explained(which: str) -> Iterator[None]:
-    """Raises NotMoved for whatever the database raises."""
+    """Raises NotMoved for what a database refuses or does not know, such as a right of old."""
     try:
         yield
-    except (DatabaseError, PyMongoError) as error:
+    except (DatabaseError, PyMongoError, DeserializationError) as error:
         reason = str(error.__cause__ or error).partition("\n")[0]
         raise NotMoved(f"the {which} database refuses ({reason}): mend that, and repeat") from error
 

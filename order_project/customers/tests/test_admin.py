@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -131,13 +130,32 @@ class TestRejectedEventAdmin:
         assert b"Retry the selected" not in page.content
         assert rejected.resolved_at is None
 
-    @pytest.mark.skipif(connection.vendor == "mongodb", reason="the stand-in for it cannot join")
-    def test_offers_the_retry_to_those_who_may_change(self, db: None) -> None:
+    @pytest.mark.usefixtures("joins")
+    def test_offers_the_retry_to_those_who_may_change(self) -> None:
         reject({"still": "bad"})
 
         page = member("view_rejectedevent", "change_rejectedevent").get(REJECTED)
 
         assert b"Retry the selected" in page.content
+
+
+class TestLocalStaff:
+    @pytest.mark.usefixtures("joins")
+    def test_are_given_rights(self, admin: Client) -> None:
+        group, dora = Group.objects.create(name="Packers"), User.objects.create_user("dora")
+
+        for page in (f"group/{group.pk}", f"user/{dora.pk}"):
+            shown = admin.get(f"/admin/auth/{page}/change/").content.decode()
+            assert "Can change rejected event" in shown
+
+    def test_are_made_and_found(self, admin: Client) -> None:
+        word = "correct horse battery"
+        form = {"username": "dora", "usable_password": "true", "password1": word, "password2": word}
+
+        made = admin.post("/admin/auth/user/add/", form)
+
+        assert made.headers["Location"].endswith(f"/{User.objects.get(username='dora').pk}/change/")
+        assert "dora" in admin.get("/admin/auth/user/", {"q": "dor"}).content.decode()
 
 
 def mend(rejected: RejectedEvent, user: users.User) -> None:

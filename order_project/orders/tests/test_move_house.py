@@ -141,6 +141,14 @@ class TestUnpack:
 
         assert unpack(lines, replace=True) == KEPT
 
+    def test_names_a_right_that_is_no_more(self):
+        lines = of_another_database(list(pack()))
+        clear()
+        lines = [line.replace(b'"view_order"', b'"sell_order"') for line in lines]
+
+        with pytest.raises(NotMoved, match=r"auth\.group.*sell_order"):
+            unpack(lines, replace=False)
+
     def test_never_takes_the_old_database_for_the_new_one(self):
         with pytest.raises(NotMoved, match="this database itself"):
             unpack(list(pack()), replace=True)
