@@ -33,10 +33,12 @@ PROJECT = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file, which threads and other processes can open too."""
+    """SQLite in a file, which other processes can open too; MySQL for any character."""
     if connection.vendor == "sqlite":
         name = tmp_path_factory.mktemp("database") / "test.sqlite3"
         connection.settings_dict["TEST"]["NAME"] = str(name)
+    elif connection.vendor == "mysql":
+        connection.settings_dict["TEST"]["CHARSET"] = "utf8mb4"
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,15 @@ Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/user_
 
 import re
 import secrets
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.db.utils import load_backend
 from django.urls import reverse_lazy
 from django_guid.integrations import CeleryIntegration
 
@@ -46,6 +49,21 @@ def one_like(default: str, name: str, pattern: str) -> str:
     if not re.fullmatch(pattern, value):
         raise ImproperlyConfigured(f"{name} must look like {default}, not like {value!r}")
     return value
+
+
+def readable(url: str, name: str, *schemes: str) -> str:
+    """The URL, which must start with one of these schemes; one that is refused is not repeated."""
+    try:
+        parts = urlsplit(url)
+        is_readable = parts.scheme in schemes and parts.port != 0
+    except ValueError:  # of the port, which may be half a password
+        is_readable = False
+    if not is_readable:
+        raise ImproperlyConfigured(
+            f"{name} must start with {'://, '.join(schemes)}:// and go on like user:password@host, "
+            "with % codes for what is special in user or password, such as %2F for a slash"
+        )
+    return url
 
 
 RATE = r"\d+/(s|sec|m|min|h|hour|d|day)"
@@ -104,7 +122,7 @@ TEMPLATES = [
 ]
 
 # Each engine this service supports, with what it needs to be safe for several processes.
-ENGINE_OPTIONS: dict[str, dict[str, object]] = {
+ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     "django.db.backends.sqlite3": {
         "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
         "timeout": 20,
@@ -113,7 +131,12 @@ ENGINE_OPTIONS: dict[str, dict[str, object]] = {
     "django.db.backends.postgresql": {
         "connect_timeout": 3,  # seconds, as all of these
         # Of each process. A pool that went on trying would do so ever more rarely.
-        "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5},
+        "pool": {
+            "min_size": 1,
+            "max_size": int(one_like("10", "DATABASE_POOL_SIZE", r"[1-9]\d*")),
+            "timeout": 5,
+            "reconnect_timeout": 5,
+        },
     },
     "django.db.backends.mysql": {
         "connect_timeout": 3,
@@ -122,22 +145,52 @@ ENGINE_OPTIONS: dict[str, dict[str, object]] = {
         "sql_mode": "TRADITIONAL",
     },
 }
-DATABASE = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-if DATABASE["ENGINE"] not in ENGINE_OPTIONS:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must start with sqlite://, postgres:// or mysql://, "
-        f"not with what stands for {DATABASE['ENGINE']!r}"
-    )
-DATABASES = {
-    "default": DATABASE
-    | {
-        "OPTIONS": ENGINE_OPTIONS[DATABASE["ENGINE"]] | DATABASE.get("OPTIONS", {}),
-        "CONN_MAX_AGE": 0 if "pool" in ENGINE_OPTIONS[DATABASE["ENGINE"]] else 600,
+
+
+def database_at(url: str) -> dict[str, Any]:
+    """How Django reaches the database at a URL; refuses what can be none, without repeating it."""
+    engine = environ.Env.DB_SCHEMES.get(url.partition("://")[0])
+    if engine not in ENGINE_OPTIONS:
+        raise ImproperlyConfigured(
+            "DATABASE_URL must start with sqlite://, postgres:// or mysql://"
+        )
+    try:
+        with warnings.catch_warnings(action="error"):
+            database: dict[str, Any] = environ.Env.db_url_config(url)
+    except (ValueError, UserWarning):  # their words quote the URL, password and all
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read: write sqlite:///path or mysql://user:password@host/name, "
+            "with % codes for what is special in user or password, such as %2F for a slash"
+        ) from None
+    if not database["NAME"]:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no database: add one, as in mysql://host/name"
+        )
+    try:
+        load_backend(engine)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL asks for an engine without its driver ({error}): for mysql://, do as "
+            "README.md says and pip install mysqlclient"
+        ) from error
+    options = ENGINE_OPTIONS[engine]
+    return database | {
+        "OPTIONS": options | database.get("OPTIONS", {}),
+        "CONN_MAX_AGE": 0 if "pool" in options else 600,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+DATABASES = {
+    "default": database_at(
+        env.str("DATABASE_URL", default="") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    )
 }
 
-CACHE = env.cache_url("CACHE_URL", default="locmemcache://")
+CACHE_URL = env.str("CACHE_URL", default="") or "locmemcache://"
+CACHE = environ.Env.cache_url_config(
+    readable(CACHE_URL, "CACHE_URL", "redis", "rediss", "locmemcache")
+)
 if CACHE["BACKEND"].startswith("django_redis"):
     timeouts = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}  # seconds
     CACHE["OPTIONS"] = timeouts | CACHE.get("OPTIONS", {})
@@ -244,7 +297,11 @@ SIMPLE_JWT = {
     "UPDATE_LAST_LOGIN": True,
 }
 
-BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+BROKER_URL = readable(
+    env.str("BROKER_URL", default="") or "redis://127.0.0.1:6379/0",
+    "BROKER_URL",
+    *("amqp", "amqps", "pyamqp", "redis", "rediss"),
+)
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds
 BROKER_CONFIRMS = BROKER_URL.startswith(("amqp", "pyamqp"))  # RabbitMQ says when it has a message
