@@ -59,14 +59,14 @@ def before_command(arguments: list[str]) -> None:
         require_stock()
 
 
-def require_database(alias: str = "default", variable: str = "DATABASE_URL") -> None:
+def require_database(alias: str = "default") -> None:
     """Refuses a database that cannot be reached, or cannot keep what this service writes.
 
     It is asked at the start alone: one that goes away later fails requests until it is back.
     """
     probe = connections[alias].copy()
     probe.settings_dict["OPTIONS"].pop("pool", None)  # which would go on trying, unseen
-    named = f"{variable} names the database {probe.settings_dict['NAME']!r}"
+    named = f"DATABASE_URL names the database {probe.settings_dict['NAME']!r}"
     try:
         # Django warns of queries before the models are loaded; this one needs none of them.
         with (

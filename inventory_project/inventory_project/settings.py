@@ -124,28 +124,30 @@ ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def database_at(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+def database_at(url: str) -> dict[str, Any]:
     """How Django reaches the database at a URL; refuses what can be none, without repeating it."""
     engine = environ.Env.DB_SCHEMES.get(url.partition("://")[0])
     if engine not in ENGINE_OPTIONS:
-        raise ImproperlyConfigured(f"{variable} must start with sqlite://, postgres:// or mysql://")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must start with sqlite://, postgres:// or mysql://"
+        )
     try:
         with warnings.catch_warnings(action="error"):
             database: dict[str, Any] = environ.Env.db_url_config(url)
     except (ValueError, UserWarning):  # their words quote the URL, password and all
         raise ImproperlyConfigured(
-            f"{variable} cannot be read: write sqlite:///path or mysql://user:password@host/name, "
+            "DATABASE_URL cannot be read: write sqlite:///path or mysql://user:password@host/name, "
             "with % codes for what is special in user or password, such as %2F for a slash"
         ) from None
     if not database["NAME"]:
         raise ImproperlyConfigured(
-            f"{variable} names no database: add one, as in mysql://host/name"
+            "DATABASE_URL names no database: add one, as in mysql://host/name"
         )
     try:
         load_backend(engine)
     except ImproperlyConfigured as error:
         raise ImproperlyConfigured(
-            f"{variable} asks for an engine without its driver ({error}): for mysql://, do as "
+            f"DATABASE_URL asks for an engine without its driver ({error}): for mysql://, do as "
             "README.md says and pip install mysqlclient"
         ) from error
     options = ENGINE_OPTIONS[engine]
