@@ -4,12 +4,12 @@
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+from order_project import checks
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "order_project.settings")
-    try:
+    with checks.starting():
+        checks.before_command(sys.argv)
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
-        sys.exit(f"order_project cannot start: {error}")

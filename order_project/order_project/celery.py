@@ -4,14 +4,38 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_postrun
+from celery.signals import beat_init, task_postrun, worker_init
+from django.conf import settings
 from django.db import close_old_connections
+
+from order_project import checks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "order_project.settings")
 
 app = Celery("order_project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@app.on_configure.connect
+def refuse_settings(**kwargs: Any) -> None:
+    """Celery reads the settings when it first needs them, and would end with a traceback."""
+    with checks.starting():
+        settings.INSTALLED_APPS  # noqa: B018  # the first look at them reads them
+
+
+@worker_init.connect
+def refuse_worker(**kwargs: Any) -> None:
+    with checks.starting():
+        checks.require_database()
+        checks.require_queues(app.connection_for_read(), app.amqp.queues.consume_from)
+
+
+@beat_init.connect
+def refuse_beat(**kwargs: Any) -> None:
+    with checks.starting():
+        broker = app.connection_for_write(transport_options={"confirm_publish": False})
+        checks.require_exchange(broker, "order", "order.tasks")
 
 
 @task_postrun.connect

@@ -3,6 +3,7 @@
 Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/order_secret_key`.
 """
 
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -45,6 +46,30 @@ if missing and not DEBUG:
         f"set {', '.join(missing)} in the environment (.env.example explains each), "
         "or DEBUG=1 to try the service out"
     )
+
+
+def one_like(default: str, name: str, pattern: str) -> str:
+    """A variable that must match a pattern, or else the default."""
+    value: str = env.str(name, default=default)
+    if not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} must look like {default}, not like {value!r}")
+    return value
+
+
+def readable(url: str, name: str, *schemes: str) -> str:
+    """The URL, which must start with one of these schemes; one that is refused is not repeated."""
+    try:
+        parts = urlsplit(url)
+        is_readable = parts.scheme in schemes and parts.port != 0
+    except ValueError:  # of the port, which may be half a password
+        is_readable = False
+    if not is_readable:
+        raise ImproperlyConfigured(
+            f"{name} must start with {'://, '.join(schemes)}:// and go on like user:password@host, "
+            "with % codes for what is special in user or password, such as %2F for a slash"
+        )
+    return url
+
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -107,7 +132,16 @@ ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
     # One connection serves a worker's child, a few a web process; who gets none in time fails.
-    "django.db.backends.postgresql": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}},
+    "django.db.backends.postgresql": {
+        "connect_timeout": 3,  # seconds, as all of these
+        # A pool that went on trying would do so ever more rarely.
+        "pool": {
+            "min_size": 1,
+            "max_size": int(one_like("8", "DATABASE_POOL_SIZE", r"[1-9]\d*")),
+            "timeout": 5,
+            "reconnect_timeout": 5,
+        },
+    },
     MONGODB: {"serverSelectionTimeoutMS": 5000},
 }
 environ.Env.DB_SCHEMES |= {"mongodb": MONGODB, "mongodb+srv": MONGODB}
@@ -165,7 +199,10 @@ CACHE_OPTIONS = {
         "SOCKET_TIMEOUT": 0.5,
     },
 }
-CACHE = env.cache_url("CACHE_URL", default="locmemcache://")
+CACHE_URL = env.str("CACHE_URL", default="") or "locmemcache://"
+CACHE = environ.Env.cache_url_config(
+    readable(CACHE_URL, "CACHE_URL", "redis", "rediss", "locmemcache")
+)
 CACHES = {
     "default": CACHE
     | {
@@ -273,7 +310,11 @@ SIMPLE_JWT = {
 
 # The broker. RabbitMQ has the queues that `manage.py declare_queues` made, counts deliveries and
 # dead-letters what is rejected; Redis has queues as soon as someone consumes, and does neither.
-BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+BROKER_URL = readable(
+    env.str("BROKER_URL", default="") or "redis://127.0.0.1:6379/0",
+    "BROKER_URL",
+    *("amqp", "amqps", "pyamqp", "redis", "rediss"),
+)
 BROKER_DEAD_LETTERS = BROKER_URL.startswith(("amqp", "pyamqp"))
 DEAD_LETTERS = Queue("order.dead", queue_arguments={"x-queue-type": "quorum"})
 QUEUE_OPTIONS: dict[str, Any] = (

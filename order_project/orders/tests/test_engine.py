@@ -109,3 +109,11 @@ class TestMoments:
         store(ann.id, None)
 
         assert Order.objects.filter(placed_at=MOMENT).exists()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the suite is not on PostgreSQL")
+class TestPostgresql:
+    def test_connections_come_from_a_pool_that_says_so_when_it_has_none(self):
+        pool = connection.pool  # type: ignore[attr-defined]  # PostgreSQL's alone
+
+        assert (pool.min_size, pool.max_size, pool.timeout) == (1, 8, 5)

@@ -16,14 +16,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dead_letters = [settings.DEAD_LETTERS] if settings.BROKER_DEAD_LETTERS else []
         with app.connection_for_write() as connection:
+            failures = (OperationalError, *connection.connection_errors, *connection.channel_errors)
             try:
                 connection.ensure_connection(max_retries=0)
                 for queue in (*dead_letters, *settings.CELERY_TASK_QUEUES):
                     declare(queue, connection.default_channel)
                     self.stdout.write(f"{queue.name} is there")
-            except (OperationalError, *connection.channel_errors) as error:
+            except failures as error:
                 raise CommandError(
-                    f"cannot declare the queues at BROKER_URL={connection.as_uri()}: {error}"
+                    f"cannot declare the queues at BROKER_URL={connection.as_uri()} ({error}): "
+                    "start that broker, or name a user and virtual host in which this may be done"
                 ) from error
 
 
