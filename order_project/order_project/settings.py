@@ -5,10 +5,8 @@ Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/order
 
 import re
 import secrets
-import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -16,10 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django_guid.integrations import CeleryIntegration
 from kombu import Exchange, Queue
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 
 from order_project import keys
+from order_project.engines import MONGODB, database_at, readable
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -54,21 +51,6 @@ def one_like(default: str, name: str, pattern: str) -> str:
     if not re.fullmatch(pattern, value):
         raise ImproperlyConfigured(f"{name} must look like {default}, not like {value!r}")
     return value
-
-
-def readable(url: str, name: str, *schemes: str) -> str:
-    """The URL, which must start with one of these schemes; one that is refused is not repeated."""
-    try:
-        parts = urlsplit(url)
-        is_readable = parts.scheme in schemes and parts.port != 0
-    except ValueError:  # of the port, which may be half a password
-        is_readable = False
-    if not is_readable:
-        raise ImproperlyConfigured(
-            f"{name} must start with {'://, '.join(schemes)}:// and go on like user:password@host, "
-            "with % codes for what is special in user or password, such as %2F for a slash"
-        )
-    return url
 
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
@@ -123,70 +105,10 @@ TEMPLATES = [
     },
 ]
 
-# Each engine this service supports, with what it needs to be safe for several processes.
-MONGODB = "django_mongodb_backend"
-ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
-    "django.db.backends.sqlite3": {
-        "transaction_mode": "IMMEDIATE",  # a reader that turns writer would fail at once
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    },
-    # One connection serves a worker's child, a few a web process; who gets none in time fails.
-    "django.db.backends.postgresql": {
-        "connect_timeout": 3,  # seconds, as all of these
-        # A pool that went on trying would do so ever more rarely.
-        "pool": {
-            "min_size": 1,
-            "max_size": int(one_like("8", "DATABASE_POOL_SIZE", r"[1-9]\d*")),
-            "timeout": 5,
-            "reconnect_timeout": 5,
-        },
-    },
-    MONGODB: {"serverSelectionTimeoutMS": 5000},
-}
-environ.Env.DB_SCHEMES |= {"mongodb": MONGODB, "mongodb+srv": MONGODB}
-
-
-def database_at(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
-    """How Django reaches the database at a URL; refuses what can be none, without repeating it."""
-    scheme = url.partition("://")[0]
-    engine = environ.Env.DB_SCHEMES.get(scheme)
-    if engine not in ENGINE_OPTIONS:
-        raise ImproperlyConfigured(
-            f"{variable} must start with sqlite://, postgres://, mongodb:// or mongodb+srv://"
-        )
-    try:
-        with warnings.catch_warnings(action="error"):
-            database: dict[str, Any]
-            if engine == MONGODB:  # whose driver reads it itself: it may name several hosts
-                database = {"HOST": url, "NAME": urlsplit(url).path.strip("/")}
-                if scheme == "mongodb":  # the other kind would have to ask the DNS
-                    parse_uri(url)
-            else:
-                database = environ.Env.db_url_config(url)
-    except (ValueError, UserWarning, PyMongoError):  # their words quote the URL, password and all
-        raise ImproperlyConfigured(
-            f"{variable} cannot be read: write sqlite:///path or mongodb://user:password@host/name,"
-            " with % codes for what is special in user or password, such as %2F for a slash"
-        ) from None
-    if not database["NAME"]:
-        raise ImproperlyConfigured(
-            f"{variable} names no database: add one, as in mongodb://host/name"
-        )
-    options = {
-        name: value for name, value in ENGINE_OPTIONS[engine].items() if f"{name}=" not in url
-    }
-    return database | {
-        "ENGINE": engine,
-        "OPTIONS": options | database.get("OPTIONS", {}),
-        "CONN_MAX_AGE": 0 if "pool" in options else 600,
-        "CONN_HEALTH_CHECKS": True,
-    }
-
-
 DATABASES = {
     "default": database_at(
-        env.str("DATABASE_URL", default="").strip() or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+        env.str("DATABASE_URL", default="").strip() or f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
+        pool_size=int(one_like("8", "DATABASE_POOL_SIZE", r"[1-9]\d*")),
     )
 }
 

@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
 from order_project.celery import app
+from order_project.engines import database_at
 from order_project.keys import generate_key_set, public_key_set
-from order_project.settings import database_at
 
 PROJECT = Path(__file__).parents[2]
 KEYS = generate_key_set()
