@@ -19,6 +19,7 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 from urllib3.util import Retry
 
+from clients.metrics import BREAKER_STATE
 from order_project.keys import parse_key
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ Contract = TypeVar("Contract")
 
 TOKEN_PERIOD_SECONDS = 30  # a token serves for half of the minute it lives at most
 CLOCK_SKEW_SECONDS = 10  # how far the other service's clock may be behind ours
+BREAKER_STATES = (pybreaker.STATE_CLOSED, pybreaker.STATE_HALF_OPEN, pybreaker.STATE_OPEN)
 
 
 class Unavailable(APIException):
@@ -108,6 +110,7 @@ class Remote:
             throw_new_error_on_trip=False,
             listeners=[BreakerLog()],
         )
+        self._tell_state()
 
     def ask(
         self,
@@ -131,6 +134,12 @@ class Remote:
         except (requests.RequestException, msgspec.DecodeError) as error:
             logger.warning("%s %s%s failed: %s", method, self.unavailable.service, path, error)
             raise self.unavailable from error
+        finally:
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        state = BREAKER_STATES.index(self.breaker.current_state)
+        BREAKER_STATE.labels(self.breaker.name).set(state)
 
     def _send(
         self,

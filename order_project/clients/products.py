@@ -13,6 +13,7 @@ from django.core.cache import cache
 from redis import RedisError
 
 from clients.http import Remote, Unavailable
+from clients.metrics import PRICE_CACHE_HITS, PRICE_CACHE_MISSES, PRICE_STALE_ANSWERS
 from contracts.products import Product, ProductPage
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def fetch_products(
     try:
         entries = read_cache(wanted)
         fresh = {sku: entry for sku, entry in entries.items() if entry.is_fresh(now)}
+        PRICE_CACHE_HITS.inc(len(fresh))
         try:
             entries = fresh | refresh(wanted - fresh.keys(), now=now)
         except ProductsUnavailable:
@@ -72,6 +74,7 @@ def fetch_products(
                 sku in entries and entries[sku].product for sku in wanted
             ):
                 raise
+            PRICE_STALE_ANSWERS.inc()
             logger.warning("stale prices of %s are used", ", ".join(sorted(wanted - fresh.keys())))
     except RedisError as error:
         logger.warning("the cache is away: %s", error)
@@ -116,6 +119,7 @@ def refresh(skus: Set[str], *, now: datetime) -> dict[str, Entry]:
 
 def ask(skus: Set[str], *, now: datetime) -> dict[str, Entry]:
     """Read the SKUs from the owner in one request."""
+    PRICE_CACHE_MISSES.inc(len(skus))
     query = {"sku": ",".join(sorted(skus)), "page_size": str(SKUS_PER_CALL)}
     page = remote.ask("GET", "/api/v1/products/", query=query, answers={200: ProductPage})
     if page.next or not all(AMOUNT.fullmatch(product.price.amount) for product in page.results):
