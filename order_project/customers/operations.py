@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, transaction
 from django.utils import timezone
 
 from clients.users import fetch_user_page, fetch_users
 from contracts.users import User
-from customers import projection
+from customers import metrics, projection
 from customers.drift import PAGE, Drift, batches, confirm
 from customers.events import BadEvent, ReadEvent
 from customers.models import Customer, RejectedEvent
@@ -89,17 +90,27 @@ def apply_user_events(*, payloads: Sequence[object], now: datetime) -> Applied:
         logger.warning("%d events fail together: %s", len(payloads), type(error).__name__)
         if len(payloads) == 1:
             _reject([(json.dumps(payloads[0]), repr(error))], now)
-            return Applied(rejected=1)
+            return _count(Applied(rejected=1))
         alone = (apply_user_events(payloads=[payload], now=now) for payload in payloads)
         return sum(alone, Applied())
+    metrics.count_lags((event.row for event in events), committed_at=timezone.now())
     request_ids = frozenset(event.request_id for event in events if event.request_id)
-    return applied + Applied(rejected=len(refused), request_ids=request_ids)
+    return _count(applied + Applied(rejected=len(refused), request_ids=request_ids))
+
+
+def _count(applied: Applied) -> Applied:
+    """Tell Prometheus what became of some events, which is committed by now."""
+    metrics.EVENTS_APPLIED.inc(applied.applied)
+    metrics.EVENTS_STALE.inc(applied.stale)
+    metrics.EVENTS_REJECTED.inc(applied.rejected)
+    return applied
 
 
 def reject_message(*, body: bytes | str, error: str, now: datetime) -> None:
     """Keep a message of which nothing could be applied, where staff can see it."""
     text = body if isinstance(body, str) else body.decode(errors="backslashreplace")
     _reject([(text.replace("\0", "\\0"), error)], now)
+    _count(Applied(rejected=1))
 
 
 def _reject(refused: Iterable[tuple[str, str]], now: datetime) -> None:
@@ -146,6 +157,9 @@ def rebuild_page(*, after: str | None, now: datetime) -> RebuiltPage:
     return RebuiltPage(len(page.users), applied.applied, page.next)
 
 
+Scope = Literal["recent", "all"]
+
+
 @dataclass(slots=True)
 class Verdict:
     """How the copy compares with its owner."""
@@ -168,24 +182,30 @@ class Verdict:
 def verify_customers(
     *,
     suspects: Iterable[Drift],
+    scope: Scope,
     repair: bool,
     lag: float,
     wait: Callable[[float], None],
 ) -> Verdict:
     """Look at suspects again after `lag` seconds, by when any event must have arrived.
 
-    What still differs is drift, and with `repair` is made equal to the owner. Safe under traffic
-    and side by side with itself. Raises UsersUnavailable.
+    What still differs is drift, and with `repair` is made equal to the owner. `scope` tells how
+    much of the copy the suspects stand for. Safe under traffic and side by side with itself.
+    Raises UsersUnavailable.
     """
     verdict = Verdict()
     for batch in batches(suspects, 20_000):  # bounds the memory, and how often we wait
         wait(lag)
         for drifts in batches(confirm(batch), PAGE):
             verdict.kinds.update(drift.kind for drift in drifts)
+            for drift in drifts:
+                metrics.DRIFT_FOUND.labels(drift.kind).inc()
             verdict.examples += drifts[: verdict.EXAMPLES - len(verdict.examples)]
             if repair:
                 repair_customers(drifts=drifts)
                 verdict.repaired += len(drifts)
+                metrics.DRIFT_REPAIRED.inc(len(drifts))
+    metrics.VERIFIED.labels(scope).set_to_current_time()
     return verdict
 
 

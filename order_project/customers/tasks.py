@@ -18,6 +18,7 @@ from customers import drift
 from customers.drift import Drift
 from customers.operations import (
     Applied,
+    Scope,
     apply_user_events,
     reject_message,
     verify_customers,
@@ -77,20 +78,24 @@ def persist(act: Callable[[], Result], *, wait: Callable[[float], None] = time.s
 def verify_recent_customers() -> None:
     """Mend what was written to the copy lately and differs from the owner."""
     since = timezone.now() - timedelta(seconds=2 * settings.VERIFY_RECENT_SECONDS)
-    mend(drift.find_recent_suspects(since))
+    mend(drift.find_recent_suspects(since), scope="recent")
 
 
 @shared_task
 def verify_all_customers() -> None:
     """Mend whatever differs from the owner."""
-    mend(drift.find_suspects())
+    mend(drift.find_suspects(), scope="all")
 
 
-def mend(suspects: Iterable[Drift]) -> None:
+def mend(suspects: Iterable[Drift], *, scope: Scope) -> None:
     """Repair what is drift among the suspects, and tell."""
     try:
         verdict = verify_customers(
-            suspects=suspects, repair=True, lag=settings.COPY_LAG_SECONDS, wait=time.sleep
+            suspects=suspects,
+            scope=scope,
+            repair=True,
+            lag=settings.COPY_LAG_SECONDS,
+            wait=time.sleep,
         )
     except UsersUnavailable as error:
         logger.warning("the copy was not verified: %s", error)

@@ -3,8 +3,12 @@
 Any variable may be given as a file instead: `SECRET_KEY_FILE=/run/secrets/order_secret_key`.
 """
 
+import atexit
+import os
 import re
 import secrets
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +287,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_IMPORTS = ["order_project.metrics"]
 CELERY_WORKER_CONSUMER = "customers.consumer:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they are delivered again
@@ -330,6 +335,14 @@ ORDER_AT_STALE_PRICES = env.bool("ORDER_AT_STALE_PRICES", default=False)
 # seconds, more than a request can take, then after twice as many each time, up to the limit.
 RETRY_SECONDS = env.int("RETRY_SECONDS", default=15)
 RETRY_LIMIT_SECONDS = env.int("RETRY_LIMIT_SECONDS", default=300)
+
+# The worker has no HTTP: where METRICS_PORT is set, its main process answers there for its pool,
+# whose processes count in files. Prometheus' client looks for their folder when it is imported.
+METRICS_PORT = env.int("METRICS_PORT", default=0)
+METRICS_HOST = env.str("HOST", default="127.0.0.1")
+if METRICS_PORT and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="order-metrics-")
+    atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 DJANGO_GUID = {
     "GUID_HEADER_NAME": "X-Request-ID",

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from order_project import health
+from order_project import health, metrics
 
 admin.site.site_header = admin.site.site_title = "order_project"
 admin.site.index_title = "What was bought"
@@ -25,5 +25,5 @@ urlpatterns = [
     path("api/login/", include("rest_framework.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
-    path("", include("django_prometheus.urls")),
+    path("metrics", metrics.metrics),
 ]

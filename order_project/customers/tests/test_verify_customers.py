@@ -206,7 +206,9 @@ class TestTraffic:
         newer = owner.change(ann.user, name="Ann Other")
         apply_users(users=[newer], now=timezone.now())
 
-        verdict = verify_customers(suspects=[suspect], repair=True, lag=0, wait=at_once)
+        verdict = verify_customers(
+            suspects=[suspect], scope="all", repair=True, lag=0, wait=at_once
+        )
 
         assert verdict.drifted == 0
         assert list(Customer.objects.as_users()) == [newer]

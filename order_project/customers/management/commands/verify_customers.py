@@ -44,7 +44,9 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         try:
-            verdict = verify_customers(suspects=find_suspects(), repair=repair, lag=lag, wait=wait)
+            verdict = verify_customers(
+                suspects=find_suspects(), scope="all", repair=repair, lag=lag, wait=wait
+            )
         except (UsersUnavailable, UnfitUser, DatabaseError) as error:
             raise CommandError(f"could not verify: {error}", returncode=UNKNOWN) from error
         tell = self.tell_program if options["json"] else self.tell_person
