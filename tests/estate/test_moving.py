@@ -38,14 +38,14 @@ def is_well(estate: Estate, service: str) -> bool:
     return bool(answer.json()["status"] == "ok")
 
 
-def log_in_to_admin(estate: Estate, service: str) -> str:
+def log_in_to_admin(estate: Estate, service: str, *, password: str = "") -> str:
     """The page at which one of the local staff arrives."""
     url, staff = f"{estate.url(service)}/admin/login/?next=/admin/", estate.staff(service)
     with requests.Session() as browser:
         browser.get(url, timeout=10)
         form = {
             "username": staff.login,
-            "password": staff.password,
+            "password": password or staff.password,
             "csrfmiddlewaretoken": browser.cookies[f"{service}_csrftoken"],
         }
         return browser.post(url, data=form, timeout=10).text
