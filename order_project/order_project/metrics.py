@@ -18,8 +18,10 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from customers.metrics import CopyCollector
+from orders.metrics import OrdersCollector
 
-COLLECTORS: list[Collector] = [CopyCollector()]  # which look into the database when asked
+# Which look into the database when asked.
+COLLECTORS: list[Collector] = [CopyCollector(), OrdersCollector()]
 
 
 def counted() -> CollectorRegistry:

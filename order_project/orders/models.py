@@ -22,6 +22,19 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Those that inventory_project should be asked about, the longest due first."""
         return self.filter(resume_at__lte=now).order_by("resume_at")
 
+    def pending(self) -> Self:
+        """Those that inventory_project has yet to answer for."""
+        return self.filter(status=Order.Status.PENDING)
+
+    def owing_release(self) -> Self:
+        """Those that have ended, and for which inventory_project may still hold stock."""
+        ended = (Order.Status.REJECTED, Order.Status.CANCELLED)
+        return self.filter(
+            status__in=ended,
+            stock_released_at=None,
+            resume_at__isnull=False,  # which is indexed
+        )
+
 
 class Order(models.Model):
     """What one customer bought at once, at the prices of that moment.
