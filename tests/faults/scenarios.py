@@ -1,14 +1,18 @@
 """Which scenarios there are, by name; each module of this folder adds its own here."""
 
+from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
 from tests.faults.outage import outage_embedded
 from tests.faults.run import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
     "outage-embedded": outage_embedded,
+    "messages-embedded": messages_embedded,
+    "messages-rabbitmq": messages_rabbitmq,
+    "messages-mongodb": messages_mongodb,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
-LONG_ONLY: frozenset[str] = frozenset()
+LONG_ONLY: frozenset[str] = frozenset({"messages-mongodb"})
 
 # What draws its faults at random: the long run repeats it with as many seeds as LONG_SEEDS.
 SEEDED: frozenset[str] = frozenset()
