@@ -3,16 +3,21 @@
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
 from tests.faults.outage import outage_embedded
 from tests.faults.run import Scenario
+from tests.faults.stock import stock_embedded, stock_mysql, stock_postgresql, stock_redis
 
 SCENARIOS: dict[str, Scenario] = {
     "outage-embedded": outage_embedded,
     "messages-embedded": messages_embedded,
     "messages-rabbitmq": messages_rabbitmq,
     "messages-mongodb": messages_mongodb,
+    "stock-embedded": stock_embedded,
+    "stock-redis": stock_redis,
+    "stock-postgresql": stock_postgresql,
+    "stock-mysql": stock_mysql,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
-LONG_ONLY: frozenset[str] = frozenset({"messages-mongodb"})
+LONG_ONLY: frozenset[str] = frozenset({"messages-mongodb", "stock-postgresql", "stock-mysql"})
 
 # What draws its faults at random: the long run repeats it with as many seeds as LONG_SEEDS.
 SEEDED: frozenset[str] = frozenset()
