@@ -163,7 +163,7 @@ def crosswise(run: Run, shelf: Shelf, clients: ThreadPoolExecutor) -> None:
 
 
 def too_early(run: Run, shelf: Shelf) -> None:
-    """A release that overtakes its reservation refuses it for good; what is repeated counts once."""
+    """A release that overtakes its reservation refuses it; what is repeated counts once."""
     shelf.certain(lambda: shelf.receive("EARLY", 10))
     order = str(uuid.uuid4())
     shelf.certain(lambda: shelf.release(order))
