@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,11 +182,16 @@ class Deployment:
 
 @contextmanager
 def deploy(
-    run: Run, kind: str, *, variables: dict[str, dict[str, str]] | None = None
+    run: Run,
+    kind: str,
+    *,
+    variables: dict[str, dict[str, str]] | None = None,
+    wire: Callable[[DeployedEstate], None] = lambda _: None,
 ) -> Iterator[Deployment]:
     """An estate of a kind, up and answering, on servers of its own; all is gone in the end.
 
-    `variables` are told to a service's processes, beside VARIABLES. Raises CannotRunHere.
+    `variables` are told to a service's processes, beside VARIABLES; `wire` may change them once
+    all ports are known. Raises CannotRunHere.
     """
     plan = KINDS[kind]
     told = {
@@ -209,6 +214,7 @@ def deploy(
         estate = DeployedEstate(run.folder / "estate", engines_of(plan, servers), told)
         deployment = Deployment(estate, servers)
         stack.callback(estate.stop)
+        wire(estate)
         estate.start()
         yield deployment
 
