@@ -16,6 +16,7 @@ import psycopg
 import pymongo
 from tests.estate.estate import Estate
 from tests.estate.settings import ROOT, SERVICES, Engines
+from tests.faults.inject import inherited
 from tests.faults.run import Run
 from tests.faults.servers import SERVERS, Server, kill_family
 
@@ -66,7 +67,7 @@ class DeployedEstate(Estate):
         self.groups: set[int] = set()  # of all that was ever started: an orphan stays in its own
 
     def environment(self, service: str) -> dict[str, str]:
-        return super().environment(service) | self.variables.get(service, {})
+        return super().environment(service) | inherited(service) | self.variables.get(service, {})
 
     def start_process(self, name: str, **variables: str) -> None:
         """Start one process, told a little more than the others where a fault is to be in it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.engines import lend_database, lend_vhost, mongodb_of_our_own, why_unusable
 from tests.estate.estate import Estate
 from tests.estate.settings import SERVICES, Engines
+from tests.faults.inject import inherited
 from tests.faults.run import CannotRunHere
 
 Told = Mapping[str, Mapping[str, str]]
@@ -28,7 +29,7 @@ class Part(Estate):
         self.commands = {name: line for name, line in self.commands.items() if name in only}
 
     def environment(self, service: str) -> dict[str, str]:
-        return super().environment(service) | self.told.get(service, {})
+        return super().environment(service) | inherited(service) | self.told.get(service, {})
 
     def _prepare(self, service: str) -> None:
         if any(name.startswith(f"{service}-") for name in self.commands):

@@ -6,13 +6,22 @@ product right after their import. What is to be patched and is not there ends th
 so that nobody who changes the product can disarm a fault without noticing.
 """
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
 from tests.faults.inject.injected.points import CRASH_POINTS, CrashPoint
 from tests.faults.inject.injected.safeguards import SAFEGUARDS, Safeguard
 
-__all__ = ["CRASH_POINTS", "SAFEGUARDS", "CrashPoint", "Safeguard", "crashes", "environment"]
+__all__ = [
+    "CRASH_POINTS",
+    "SAFEGUARDS",
+    "CrashPoint",
+    "Safeguard",
+    "crashes",
+    "environment",
+    "inherited",
+]
 
 FOLDER = Path(__file__).parent
 
@@ -45,6 +54,16 @@ def environment(
     if without:
         given["FREEHOLD_WITHOUT"] = ",".join(without)
     return given
+
+
+def inherited(service: str) -> dict[str, str]:
+    """What a service has to do without because the harness was told so, by FREEHOLD_WITHOUT.
+
+    `FREEHOLD_WITHOUT=version-guard make faults ONLY=messages-embedded` shows what the guard is for.
+    """
+    names = [name for name in os.environ.get("FREEHOLD_WITHOUT", "").split(",") if name]
+    own = [name for name in names if SAFEGUARDS[name].project == service]
+    return environment(without=own) if own else {}
 
 
 def crashes(notes: Path) -> int:

@@ -160,17 +160,16 @@ def forget_releases(operations: ModuleType) -> None:
 # At inventory.
 
 
-def move_blindly(move: Callable[..., Any]) -> Callable[..., Any]:
-    """The change of a level, whatever is on the shelf."""
+def move_as_read(move: Callable[..., Any]) -> Callable[..., Any]:
+    """The change of a level for which there was enough when it was last read."""
 
     @wraps(move)
     def moved(self: Any, *, sku: str, on_hand: int = 0, reserved: int = 0) -> bool:
         level = self.filter(sku=sku).first()
-        return level is not None and bool(
-            self.filter(sku=sku).update(
-                on_hand=level.on_hand + on_hand, reserved=level.reserved + reserved
-            )
-        )
+        if level is None or level.on_hand + on_hand < level.reserved + reserved:
+            return False
+        read = {"on_hand": level.on_hand + on_hand, "reserved": level.reserved + reserved}
+        return bool(self.filter(sku=sku).update(**read))
 
     return moved
 
@@ -277,7 +276,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
         project="inventory",
         why="more is promised than there is",
         changes={
-            "stock.models": instead("LevelQuerySet.move", move_blindly),
+            "stock.models": instead("LevelQuerySet.move", move_as_read),
             "stock.stores.redis": reserve_blindly,
             "django.db.models.constraints": drop_checks,
         },
