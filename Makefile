@@ -26,6 +26,9 @@ test: setup .venv/.ready-to-test ## run every suite, on each engine that is reac
 faults: setup .venv/.ready-to-test ## kill, cut and fill up the estate, and judge; LONG=1 for all, SEED=N to repeat
 	@.venv/bin/python -m tests.faults $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
+bench: setup .venv/.ready-to-test ## measure it against the limits of this machine; QUICK=1 in three minutes
+	@.venv/bin/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
 lint: setup .venv/.ready-to-test ## ruff, mypy in strict mode, import-linter
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
@@ -67,4 +70,4 @@ setup:
 PIN := $(CURDIR)/.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo up down test faults lint requirements clean setup
+.PHONY: help demo up down test faults bench lint requirements clean setup

@@ -1,0 +1,121 @@
+"""Tells results: to people as a table, to programs as JSON."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from tests.bench.figures import FIGURES, Must, Result, amount
+
+RESULTS = Path(__file__).parent / "results"
+LATEST = RESULTS / "latest.json"
+VERDICTS = {True: "[green]met[/]", False: "[red]not met[/]", None: ""}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on and may be told: no name, no path, no address."""
+    return {
+        "cores": os.cpu_count(),
+        "cpu": processor(Path("/proc/cpuinfo")),
+        "python": platform.python_version(),
+    }
+
+
+def processor(cpuinfo: Path) -> str:
+    """The processor's model, where Linux tells it."""
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def as_json(result: Result, *, at: str, quick: bool) -> dict[str, Any]:
+    value, share = result.value, result.share
+    told: dict[str, Any] = {
+        "figure": result.figure,
+        "what": result.what,
+        "on": result.on,
+        "unit": result.unit,
+        "median": rounded(value.middle),
+        "low": rounded(value.low),
+        "high": rounded(value.high),
+        "runs": [rounded(run) for run in result.runs],
+        "limit": [rounded(run) for run in result.limit],
+        "limit_is": result.limit_is,
+        "of_limit": None if share is None else rounded(share),
+        "must": [{"bound": must.bound, "at": must.at, "of": must.of} for must in result.must],
+        "is_met": result.is_met,
+        "note": result.note,
+        "measured_at": at,
+        "quick": quick,
+    }
+    return told
+
+
+def rounded(value: float) -> float:
+    """To four digits that mean something."""
+    return float(f"{value:.4g}")
+
+
+def from_json(told: dict[str, Any]) -> Result:
+    return Result(
+        figure=told["figure"],
+        what=told["what"],
+        on=told["on"],
+        unit=told["unit"],
+        runs=tuple(told["runs"]),
+        limit=tuple(told["limit"]),
+        limit_is=told["limit_is"],
+        must=tuple(Must(**must) for must in told["must"]),
+        note=told["note"],
+    )
+
+
+def merge(
+    before: Sequence[dict[str, Any]], fresh: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The results of earlier runs, where this one did not measure the figure anew."""
+    fresh = list(fresh)
+    anew = {told["figure"] for told in fresh}
+    order = list(FIGURES)
+    both = [told for told in before if told["figure"] not in anew] + fresh
+    return sorted(
+        (told for told in both if told["figure"] in FIGURES),
+        key=lambda told: order.index(told["figure"]),
+    )
+
+
+def write(results: Sequence[Result], *, engines: dict[str, str], quick: bool, path: Path) -> None:
+    """Bring the file up to these results; what was not measured now stays."""
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    fresh = [as_json(result, at=at, quick=quick) for result in results]
+    told = {
+        "machine": machine(),
+        "engines": known.get("engines", {}) | engines,
+        "results": merge(known.get("results", []), fresh),
+    }
+    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(results: Iterable[Result]) -> Table:
+    shown = Table("figure", "on", "median", "low - high", "limit", "of limit", "must", "verdict")
+    for result in results:
+        value, share = result.value, result.share
+        limit = sorted(result.limit)[len(result.limit) // 2] if result.limit else None
+        shown.add_row(
+            result.what,
+            result.on,
+            f"{amount(value.middle)} {result.unit}",
+            f"{amount(value.low)} - {amount(value.high)}",
+            "" if limit is None else amount(limit),
+            "" if share is None else f"{share:.2f}",
+            "\n".join(map(str, result.must)),
+            VERDICTS[result.is_met],
+        )
+    return shown
