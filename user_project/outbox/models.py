@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import connections, models
@@ -26,16 +26,15 @@ class PendingEventQuerySet(models.QuerySet["PendingEvent"]):
             count += len(self.bulk_create(batch))
         return count
 
-    def claim(self, limit: int) -> "list[PendingEvent]":
-        """The oldest rows that no other relay holds, held until the transaction ends.
+    def unclaimed(self) -> Self:
+        """The oldest first; where the engine can, without the rows that another relay holds.
 
-        SQLite has one writer and no row locks: two relays there may claim the same rows, which
-        sends an event twice and changes nothing.
+        These are then held until the transaction ends.
         """
         rows = self.order_by("pk")
         if connections[self.db].features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True)
-        return list(rows[:limit])
+        return rows
 
 
 class PendingEvent(models.Model):

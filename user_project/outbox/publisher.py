@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from kombu import Connection, Exchange
+from kombu.serialization import register
 
 from contracts.events import UserEvent
 from user_project.celery import app
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 TASK = "user.events"
 ROUTING_KEY = "user.events"
 EXCHANGE = Exchange("events", type="topic", durable=True)
+
+# Contracts become JSON at once: Celery's own way, by dicts and `json`, takes ten times as long.
+register("contracts", msgspec.json.encode, None, "application/json")  # type: ignore[arg-type] # bytes
 
 
 class NotDelivered(Exception):
@@ -35,12 +39,12 @@ class Publisher:
         Raises NotDelivered; the message may then have arrived all the same.
         """
         try:
-            self._publish(msgspec.to_builtins(events))
+            self._publish(events)
         except Exception as error:  # whatever a transport raises, the rows stay and we try again
             self.close()
             raise NotDelivered(f"{type(error).__name__}: {error}") from error
 
-    def _publish(self, payload: Any) -> None:
+    def _publish(self, events: Sequence[UserEvent]) -> None:
         if self._connection is None:
             self._connection = app.connection_for_write()
         self._connection.ensure_connection(max_retries=0)  # kombu itself would wait 2 s and retry
@@ -49,8 +53,9 @@ class Publisher:
             self._require_subscriber(producer)
         app.send_task(
             TASK,
-            args=[payload],
-            argsrepr=f"{len(payload)} events",  # what monitors and logs show; no names
+            args=[events],
+            argsrepr=f"{len(events)} events",  # what monitors and logs show; no names
+            serializer="contracts",
             producer=producer,
             exchange=EXCHANGE.name,
             routing_key=ROUTING_KEY,

@@ -10,9 +10,9 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django_guid import clear_guid, set_guid
 
+from outbox.claims import Change, claim_changes, forget_changes
 from outbox.events import events_for
 from outbox.metrics import EVENTS_PUBLISHED
-from outbox.models import PendingEvent
 from outbox.publisher import NotDelivered, Publisher
 
 logger = logging.getLogger(__name__)
@@ -32,26 +32,26 @@ def relay_batch(publisher: Publisher) -> int:
     # not wait for a broker: there nothing is held while the message is sent.
     locks_rows = connection.features.has_select_for_update_skip_locked
     with transaction.atomic() if locks_rows else nullcontext():
-        pending = PendingEvent.objects.claim(BATCH)
-        if not pending:
+        changes = claim_changes(BATCH)
+        if not changes:
             return 0
-        with _request_of(pending):
-            events = events_for(pending)
+        with _request_of(changes):
+            events = events_for(changes)
             if events:
                 publisher.publish(events)
                 EVENTS_PUBLISHED.inc(len(events))
-            PendingEvent.objects.filter(pk__in=[row.pk for row in pending]).delete()
-            logger.info("published %d events for %d changes", len(events), len(pending))
-    return len(pending)
+            forget_changes(changes)
+            logger.info("published %d events for %d changes", len(events), len(changes))
+    return len(changes)
 
 
 @contextmanager
-def _request_of(pending: Iterable[PendingEvent]) -> Iterator[None]:
+def _request_of(changes: Iterable[Change]) -> Iterator[None]:
     """Let message and log carry the id of the request that asked for these changes.
 
     Where there were several, they carry a new id, and a line says for which it stands.
     """
-    requests = sorted({row.request_id for row in pending if row.request_id})
+    requests = sorted({change.request_id for change in changes if change.request_id})
     set_guid(requests[0] if len(requests) == 1 else uuid.uuid4().hex)
     if len(requests) > 1:
         logger.info("a batch for the requests %s", ", ".join(requests))

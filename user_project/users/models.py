@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import starmap
 from typing import Any, Self
 
 from django.contrib.admin.models import LogEntry
@@ -18,8 +19,23 @@ from user_project.fields import LowercaseEmailField, PortableUUIDField
 
 # What other services learn of a user, as columns: a change of one of these is an event.
 PUBLIC_FIELDS = frozenset({"email", "name", "erased_at"})
+# The same with what names the state, in the order of public_user.
+PUBLIC_COLUMNS = ("id", "version", "email", "name", "erased_at")
 # What says which state that is, and since when.
 STATE_FIELDS = frozenset({"version", "changed_at"})
+
+
+def public_user(
+    pk: uuid.UUID, version: int, email: str | None, name: str, erased_at: datetime | None
+) -> PublicUser:
+    """A user as other services may see them, from the columns alone."""
+    return PublicUser(
+        id=str(pk),
+        version=version,
+        email=email or "",
+        name=name,
+        deleted=erased_at is not None,
+    )
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -110,17 +126,8 @@ class UserQuerySet(models.QuerySet["User"]):
 
         All at once, or so many at a time that a million of them need little memory.
         """
-        rows = self.values_list("pk", "version", "email", "name", "erased_at")
-        for pk, version, email, name, erased_at in (
-            rows.iterator(chunk_size) if chunk_size else rows
-        ):
-            yield PublicUser(
-                id=str(pk),
-                version=version,
-                email=email or "",
-                name=name,
-                deleted=erased_at is not None,
-            )
+        rows = self.values_list(*PUBLIC_COLUMNS)
+        return starmap(public_user, rows.iterator(chunk_size) if chunk_size else rows)
 
 
 class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
