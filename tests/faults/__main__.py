@@ -44,7 +44,7 @@ class Outcome:
 
     @property
     def counted(self) -> str:
-        return ", ".join(f"{number:,} {what}" for what, number in self.counts.items())
+        return ", ".join(f"{number:,} {what}" for what, number in self.counts.items() if number)
 
 
 def main() -> int:
@@ -115,8 +115,8 @@ def play(name: str, seed: int, *, is_long: bool, required: set[str]) -> Outcome:
         skipped="" if run.failures else skipped,
         seconds=round(time.monotonic() - begun, 1),
     )
-    told = "; ".join(filter(None, [outcome.counted, *outcome.failures, outcome.skipped]))
-    console.print(f"{outcome.word} {name} {outcome.seconds:.0f} s [dim]{escape(told)}[/]")
+    told = f"{outcome.word} {name} {outcome.seconds:.0f} s [dim]{escape(outcome.counted)}[/]"
+    console.print(told, escape(outcome.skipped), soft_wrap=True)
     if not outcome.failures:
         shutil.rmtree(folder, ignore_errors=True)
     return outcome

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tests.faults.run import Run
 from tests.faults.servers import SERVERS, Server, kill_family
 
 EMBEDDED = Engines(databases=dict.fromkeys(SERVICES), stock=None, broker=None, cache=None)
+RESTART_SECONDS = 1  # until what ended at once is started again
 # On one machine an outage is over sooner than elsewhere; and no repair may hide what was lost.
 VARIABLES = {
     "order": {
@@ -95,7 +97,7 @@ class Deployment:
     def __init__(self, estate: DeployedEstate, servers: dict[str, Server]) -> None:
         self.estate = estate
         self.servers = servers
-        self.started: list[psutil.Process] = []  # whose orphans may outlive them
+        self.started_at: dict[str, float] = {}
 
     # Who is there.
 
@@ -131,6 +133,7 @@ class Deployment:
 
     def restart(self, name: str, **variables: str) -> None:
         """Start one that has ended; what is left of it is killed first, as a supervisor would."""
+        self.started_at[name] = time.monotonic()
         if name in self.servers:
             self.servers[name].start()
             return
@@ -138,9 +141,16 @@ class Deployment:
             end_group(self.estate.processes.pop(name).pid)
         self.estate.start_process(name, **variables)
 
-    def supervise(self) -> list[str]:
-        """Start again whatever has ended; returns what that was."""
-        ended = [name for name in self.names if self.process(name).poll() is not None]
+    def supervise(self, *, but: str = "") -> list[str]:
+        """Start again whatever has ended, but for one; returns what that was."""
+        now = time.monotonic()
+        ended = [
+            name
+            for name in self.names
+            if name != but
+            and self.process(name).poll() is not None
+            and now > self.started_at.get(name, 0) + RESTART_SECONDS
+        ]
         for name in sorted(ended, key=lambda name: name not in self.servers):  # these first
             self.restart(name)
         return ended

@@ -1,12 +1,14 @@
 """Which scenarios there are, by name; each module of this folder adds its own here."""
 
+from tests.faults.kills import kills_embedded, kills_mongodb, kills_postgresql
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
-from tests.faults.outage import outage_embedded
 from tests.faults.run import Scenario
 from tests.faults.stock import stock_embedded, stock_mysql, stock_postgresql, stock_redis
 
 SCENARIOS: dict[str, Scenario] = {
-    "outage-embedded": outage_embedded,
+    "kills-embedded": kills_embedded,
+    "kills-postgresql": kills_postgresql,
+    "kills-mongodb": kills_mongodb,
     "messages-embedded": messages_embedded,
     "messages-rabbitmq": messages_rabbitmq,
     "messages-mongodb": messages_mongodb,
@@ -17,8 +19,10 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 # What takes too long for CI; all others belong to the short run, too.
-LONG_ONLY: frozenset[str] = frozenset({"messages-mongodb", "stock-postgresql", "stock-mysql"})
+LONG_ONLY: frozenset[str] = frozenset(
+    {"kills-mongodb", "messages-mongodb", "stock-postgresql", "stock-mysql"}
+)
 
 # What draws its faults at random: the long run repeats it with as many seeds as LONG_SEEDS.
-SEEDED: frozenset[str] = frozenset()
+SEEDED = frozenset({"kills-embedded", "kills-postgresql", "kills-mongodb"})
 LONG_SEEDS = 20

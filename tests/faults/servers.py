@@ -121,10 +121,9 @@ class Server:
 
 
 def kill_family(process: psutil.Process) -> int:
-    """SIGKILL to a process and all that it started, before it can start more; how many it was."""
+    """SIGKILL to a process and all that it started; how many it was."""
     family: list[psutil.Process] = [process]
     with suppress(psutil.NoSuchProcess):
-        process.send_signal(signal.SIGSTOP)
         family += process.children(recursive=True)
     signal_all(family, signal.SIGKILL)
     process.wait(STOP_SECONDS)
