@@ -2,8 +2,11 @@
 
 from tests.faults.kills import kills_embedded, kills_mongodb, kills_postgresql
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
+from tests.faults.relay import relay_embedded, relay_rabbitmq
 from tests.faults.run import Scenario
+from tests.faults.scarce import scarce_embedded, scarce_postgresql, scarce_redis
 from tests.faults.stock import stock_embedded, stock_mysql, stock_postgresql, stock_redis
+from tests.faults.worker import worker_embedded, worker_rabbitmq
 
 SCENARIOS: dict[str, Scenario] = {
     "kills-embedded": kills_embedded,
@@ -16,11 +19,26 @@ SCENARIOS: dict[str, Scenario] = {
     "stock-redis": stock_redis,
     "stock-postgresql": stock_postgresql,
     "stock-mysql": stock_mysql,
+    "worker-embedded": worker_embedded,
+    "worker-rabbitmq": worker_rabbitmq,
+    "relay-embedded": relay_embedded,
+    "relay-rabbitmq": relay_rabbitmq,
+    "scarce-embedded": scarce_embedded,
+    "scarce-redis": scarce_redis,
+    "scarce-postgresql": scarce_postgresql,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
 LONG_ONLY: frozenset[str] = frozenset(
-    {"kills-mongodb", "messages-mongodb", "stock-postgresql", "stock-mysql"}
+    {
+        "kills-mongodb",
+        "messages-mongodb",
+        "stock-postgresql",
+        "stock-mysql",
+        "scarce-embedded",
+        "scarce-redis",
+        "scarce-postgresql",
+    }
 )
 
 # What draws its faults at random: the long run repeats it with as many seeds as LONG_SEEDS.

@@ -1,0 +1,68 @@
+"""The last units of one SKU, asked for more often than there are, and a release that is too early.
+
+A short form of `stock`, which ends even where nothing guards the stock.
+"""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.estate.settings import Engines
+from tests.faults.part import Part, lend
+from tests.faults.run import Run
+from tests.faults.shelf import Shelf
+from tests.faults.stock import TOLD, baskets, too_early
+from tests.faults.tables import Table
+
+UNITS, ASKED, CLIENTS = 40, 120, 32
+
+
+def scarce_embedded(run: Run) -> None:
+    """Stock in SQLite."""
+    with lend() as engines:
+        ask_for_too_much(run, engines)
+
+
+def scarce_redis(run: Run) -> None:
+    """Stock in Valkey."""
+    with lend(stock="embedded") as engines:
+        ask_for_too_much(run, engines)
+
+
+def scarce_postgresql(run: Run) -> None:
+    """Stock in PostgreSQL, which counts its deadlocks."""
+    with lend(inventory="postgresql") as engines:
+        ask_for_too_much(run, engines)
+
+
+def ask_for_too_much(run: Run, engines: Engines) -> None:
+    only = ["inventory-web", "inventory-ledger"]
+    with (
+        Part(run.folder / "estate", engines, only=only, told=TOLD) as estate,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        estate.start()
+        shelf = Shelf(estate)
+        last_units(run, shelf, clients)
+        too_early(run, shelf)
+        if url := engines.databases["inventory"]:
+            baskets(run, shelf, clients)
+            expect_no_deadlock(run, url)
+
+
+def last_units(run: Run, shelf: Shelf, clients: ThreadPoolExecutor) -> None:
+    shelf.certain(lambda: shelf.receive("LAST", UNITS))
+
+    def buy(order: str) -> bool:
+        return shelf.certain(lambda: shelf.reserve(order, {"LAST": 1})).status == 201
+
+    granted = sum(clients.map(buy, [str(uuid.uuid4()) for _ in range(ASKED)]))
+    run.count("reservations", ASKED)
+    run.expect(granted == UNITS, f"of {UNITS} units {UNITS} are granted: {granted}")
+    shelf.judge(run, ["LAST"])
+
+
+def expect_no_deadlock(run: Run, url: str) -> None:
+    """Orders that name the same SKUs in another sequence do not wait for each other crosswise."""
+    counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    ((deadlocks,),) = Table(url, "").execute(counted)
+    run.expect(not deadlocks, f"no order waits for another crosswise: {deadlocks} deadlocks")
