@@ -1,7 +1,9 @@
 """Which scenarios there are, by name; each module of this folder adds its own here."""
 
+from tests.faults.drift import drift_embedded, drift_mongodb, drift_postgresql
 from tests.faults.kills import kills_embedded, kills_mongodb, kills_postgresql
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
+from tests.faults.network import network_embedded, network_postgresql
 from tests.faults.relay import relay_embedded, relay_rabbitmq
 from tests.faults.run import Scenario
 from tests.faults.scarce import scarce_embedded, scarce_postgresql, scarce_redis
@@ -26,11 +28,19 @@ SCENARIOS: dict[str, Scenario] = {
     "scarce-embedded": scarce_embedded,
     "scarce-redis": scarce_redis,
     "scarce-postgresql": scarce_postgresql,
+    "drift-embedded": drift_embedded,
+    "drift-postgresql": drift_postgresql,
+    "drift-mongodb": drift_mongodb,
+    "network-embedded": network_embedded,
+    "network-postgresql": network_postgresql,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
 LONG_ONLY: frozenset[str] = frozenset(
     {
+        "network-postgresql",
+        "drift-mongodb",
+        "drift-postgresql",
         "kills-mongodb",
         "messages-mongodb",
         "stock-postgresql",
