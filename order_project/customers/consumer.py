@@ -1,14 +1,18 @@
 """The worker's consumer, which loses no message that it cannot read."""
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from celery.worker import consumer
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from kombu import Connection, Message
+from kombu.serialization import register
+from kombu.utils.json import dumps
 
 from customers.envelopes import wrap_strangers
 from customers.operations import reject_message
@@ -16,6 +20,21 @@ from customers.operations import reject_message
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
+
+
+def read_json(body: bytes | str | memoryview) -> Any:
+    """JSON nine times as fast as kombu reads it, which a message here goes through twice.
+
+    What msgspec is too strict for, such as half of a surrogate pair in one event's name, is left to
+    Python: it concerns that event, not the others. Nothing becomes more than a dict, as with kombu.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(bytes(body) if isinstance(body, memoryview) else body)
+
+
+register("json", dumps, read_json, content_type="application/json", content_encoding="utf-8")
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery is not typed

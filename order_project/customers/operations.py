@@ -19,6 +19,7 @@ from customers.drift import PAGE, Drift, batches, confirm
 from customers.events import BadEvent, ReadEvent
 from customers.models import Customer, RejectedEvent
 from customers.projection import Row
+from order_project.fields import to_milliseconds
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def apply_users(*, users: Iterable[User], now: datetime) -> Applied:
 
     Raises UnfitUser, and writes none, where the copy cannot hold one of them.
     """
+    now = to_milliseconds(now)
     return _project([Row.of(user, now=now) for user in users])
 
 
@@ -64,7 +66,7 @@ def _project(rows: Sequence[Row]) -> Applied:
         known = newest.setdefault(row.id, row)
         if row.version > known.version:
             newest[row.id] = row
-    applied = projection.upsert_newer(sorted(newest.values()))
+    applied = projection.upsert_newer(sorted(newest.values(), key=lambda row: row.id.int))
     return Applied(applied=applied, stale=len(rows) - applied)
 
 
@@ -73,6 +75,7 @@ def apply_user_events(*, payloads: Sequence[object], now: datetime) -> Applied:
 
     To apply a message again changes nothing. Raises what the database raises while it is away.
     """
+    now = to_milliseconds(now)
     events: list[ReadEvent] = []
     refused: list[tuple[str, str]] = []
     for payload in payloads:
@@ -129,7 +132,7 @@ def retry_rejected(*, rejected: RejectedEvent, by: str, now: datetime) -> None:
         payload = json.loads(rejected.payload)
     except ValueError as error:
         raise BadEvent(f"the message is not JSON: {error}") from error
-    event = ReadEvent.of(payload, now=now)
+    event = ReadEvent.of(payload, now=to_milliseconds(now))
     with transaction.atomic():
         _project([event.row])
         RejectedEvent.objects.unresolved().filter(pk=rejected.pk).update(

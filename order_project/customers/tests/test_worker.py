@@ -1,5 +1,6 @@
 """The whole way: a message on a real broker, a worker process, and what it leaves behind."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -232,6 +234,18 @@ class TestWorker:
         reason = eventually(find_aside)
         assert error in reason or reason == "rejected"
         eventually(Customer.objects.filter(id=ann.id).exists)
+
+    def test_rejects_an_event_that_is_half_a_character_and_applies_the_rest(
+        self, worker: Worker, publish: Callable[..., None], ann: Any, bo: Any
+    ) -> None:
+        broken = event_of(replace(ann.user, name="\ud83d"))
+
+        publish(json.dumps(message_of(broken, event_of(bo.user))), **JSON)
+
+        eventually(Customer.objects.filter(id=bo.id).exists)
+        rejected = eventually(RejectedEvent.objects.first)
+        assert "no database can store" in rejected.error
+        assert json.loads(rejected.payload) == broken
 
     @pytest.mark.skipif(settings.BROKER_DEAD_LETTERS, reason="RabbitMQ takes messages alone")
     @pytest.mark.parametrize(
