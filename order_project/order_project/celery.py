@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, task_postrun, worker_init
+from celery.signals import beat_init, before_task_publish, task_postrun, worker_init
 from django.conf import settings
 from django.db import connections
 
@@ -36,6 +36,15 @@ def refuse_beat(**kwargs: Any) -> None:
     with checks.starting():
         broker = app.connection_for_write(transport_options={"confirm_publish": False})
         checks.require_exchange(broker, "order", "order.tasks")
+
+
+@before_task_publish.connect
+def let_the_worker_expire(properties: dict[str, Any], **kwargs: Any) -> None:
+    """Leave it to the worker to drop a reminder that is late, as its header tells.
+
+    Celery asks the broker, too: RabbitMQ would dead-letter each one that came while no worker did.
+    """
+    properties.pop("expiration", None)
 
 
 @task_postrun.connect
