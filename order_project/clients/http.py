@@ -120,15 +120,18 @@ class Remote:
         answers: Mapping[int, type[Contract]],
         query: Mapping[str, str] | None = None,
         body: object = None,
+        read_seconds: float | None = None,
     ) -> Contract:
         """Return the answer as the contract that `answers` names for its HTTP status.
+
+        `read_seconds` is for an answer that takes longer to compute than CLIENT_READ_SECONDS.
 
         Raises this remote's Unavailable for all else: any other status, a body that is not that
         contract, silence, or an open circuit. Retries are over by then.
         """
         try:
             with self.breaker.calling():  # unlike call(), it holds no lock while we wait
-                return self._send(method, path, answers, query or {}, body)
+                return self._send(method, path, answers, query or {}, body, read_seconds)
         except pybreaker.CircuitBreakerError as error:
             raise self.unavailable(was_asked=False) from error
         except (requests.RequestException, msgspec.DecodeError) as error:
@@ -148,6 +151,7 @@ class Remote:
         answers: Mapping[int, type[Contract]],
         query: Mapping[str, str],
         body: object,
+        read_seconds: float | None,
     ) -> Contract:
         url = getattr(settings, f"{self.name.upper()}_URL") + path
         response = session.request(
@@ -155,7 +159,10 @@ class Remote:
             f"{url}?{urlencode(query, safe=',')}" if query else url,
             data=None if body is None else msgspec.json.encode(body),
             headers=self._headers(),
-            timeout=(settings.CLIENT_CONNECT_SECONDS, settings.CLIENT_READ_SECONDS),
+            timeout=(
+                settings.CLIENT_CONNECT_SECONDS,
+                read_seconds or settings.CLIENT_READ_SECONDS,
+            ),
             allow_redirects=False,
         )
         if response.status_code not in answers:

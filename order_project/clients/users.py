@@ -7,6 +7,8 @@ from clients.http import Remote, Unavailable
 from contracts.users import User, UserDigests, UserPage
 
 IDS_PER_CALL = 100  # as many UUIDs as fit into a request line of 4,094 bytes
+DIGEST_SECONDS = 30  # the owner looks at all its users: seconds for a million
+PAGE_SECONDS = 10  # it may be busy, and nobody waits in front of a screen
 
 
 class UsersUnavailable(Unavailable):
@@ -38,7 +40,13 @@ def fetch_user_page(
         query["after"] = after
     if changed_since is not None:
         query["changed_since"] = changed_since.isoformat()
-    return remote.ask("GET", "/api/v1/internal/users/", query=query, answers={200: UserPage})
+    return remote.ask(
+        "GET",
+        "/api/v1/internal/users/",
+        query=query,
+        answers={200: UserPage},
+        read_seconds=PAGE_SECONDS,
+    )
 
 
 def fetch_digests(prefix: str) -> UserDigests:
@@ -48,4 +56,5 @@ def fetch_digests(prefix: str) -> UserDigests:
         "/api/v1/internal/users/digest/",
         query={"prefix": prefix},
         answers={200: UserDigests},
+        read_seconds=DIGEST_SECONDS,
     )

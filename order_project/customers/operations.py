@@ -23,6 +23,7 @@ from order_project.fields import to_milliseconds
 
 logger = logging.getLogger(__name__)
 
+REBUILD_PAGE = 2000  # users; twice as fast as pages of 500, and larger ones gain no more
 REJECTED = uuid.UUID("0d8b3c1e-6b1f-4a5e-9f5c-3c0f6a1f6d55")  # the namespace of their ids
 
 
@@ -155,7 +156,7 @@ def rebuild_page(*, after: str | None, now: datetime) -> RebuiltPage:
     It is safe while events are applied. It adds and updates; what the owner does not know stays,
     for verify_customers to find.
     """
-    page = fetch_user_page(after, PAGE)
+    page = fetch_user_page(after, REBUILD_PAGE)
     applied = apply_users(users=page.users, now=now)
     return RebuiltPage(len(page.users), applied.applied, page.next)
 

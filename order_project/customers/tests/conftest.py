@@ -26,6 +26,7 @@ class Owner:
         self.users: dict[str, User] = {}
         self.changed_at: dict[str, datetime] = {}
         self.before_answer: Callable[[], object] = lambda: None
+        self.answers = 0
 
     def add(self, *users: User, at: datetime | None = None) -> None:
         self.users |= {user.id: user for user in users}
@@ -42,6 +43,7 @@ class Owner:
 
     def snapshot(self, request: Any) -> tuple[int, dict[str, str], bytes]:
         self.before_answer()
+        self.answers += 1
         query = parse_qs(urlsplit(request.url).query)
         if "ids" in query:
             ids = query["ids"][0].split(",")
@@ -58,6 +60,7 @@ class Owner:
 
     def digest(self, request: Any) -> tuple[int, dict[str, str], bytes]:
         self.before_answer()
+        self.answers += 1
         prefix = parse_qs(urlsplit(request.url).query).get("prefix", [""])[0]
         buckets: dict[str, list[int]] = {}
         for user in self.users.values():

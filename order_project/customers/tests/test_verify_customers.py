@@ -96,6 +96,43 @@ class TestVerifyCustomers:
 
         assert (status, output) == (2, "")
 
+    def test_tells_a_program_that_nobody_can_tell(self, db: None) -> None:
+        with responses.RequestsMock():
+            status, output = verify(json=True)
+
+        answer = json.loads(output)
+        assert (status, answer["equal"]) == (2, None)
+        assert "user_project cannot answer" in answer["error"]
+
+    @pytest.mark.parametrize("since", ["PT1H", "2026-01-31T12:00:00+00:00"])
+    def test_looks_only_at_what_changed_since_a_moment(
+        self, owner: Owner, ann: Any, bo: Any, since: str
+    ) -> None:
+        owner.add(ann.user)
+        owner.add(bo.user, at=timezone.now() - timedelta(days=9999))
+
+        status, output = verify(since=since, json=True)
+
+        assert status == 1
+        assert [each["id"] for each in json.loads(output)["examples"]] == [ann.id]
+
+    @pytest.mark.parametrize("since", ["yesterday", "2026-02-31T12:00:00+00:00", "P", "2026-01-31"])
+    def test_refuses_a_moment_that_is_none(self, db: None, since: str) -> None:
+        assert verify(since=since) == (2, "")
+
+    @pytest.mark.parametrize("since", [None, "PT1H"], ids=["all", "recent"])
+    def test_costs_one_call_and_few_statements_where_nothing_differs(
+        self, owner: Owner, many: list[User], since: str | None, django_assert_num_queries: Any
+    ) -> None:
+        long_ago = timezone.now() - timedelta(days=1)
+        owner.add(*many, at=long_ago)
+        apply_users(users=many, now=long_ago)
+
+        with django_assert_num_queries(2 if since else 1):
+            assert verify(since=since)[0] == 0
+
+        assert owner.answers == 1
+
     def test_asks_for_the_users_only_where_digests_differ(
         self, owner: Owner, many: list[User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
