@@ -16,6 +16,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import generics
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -49,9 +50,17 @@ def refusal(description: str, example: Any) -> OpenApiResponse:
 
 
 INVALID = {400: refusal("What is wrong, by field", {"email": ["Enter a valid email address."]})}
+UNSEARCHABLE = {
+    400: OpenApiResponse(
+        list[str],
+        "Nobody's name or e-mail has such a character in it",
+        [OpenApiExample("For example", ["Null characters are not allowed."])],
+    )
+}
 UNKNOWN = {401: refusal("No valid token", {"detail": "This token lets nobody in (any more): ..."})}
 FORBIDDEN = {403: refusal("Not for this caller", {"detail": "You do not have permission ..."})}
 MISSING = {404: refusal("No such user", {"detail": "No User matches the given query."})}
+NO_PAGE = {404: refusal("No such page", {"detail": "Invalid page."})}
 THROTTLED = {
     429: refusal(
         "Too many requests: wait as `Retry-After` says",
@@ -62,7 +71,8 @@ THROTTLED = {
 
 @extend_schema_view(
     get=extend_schema(
-        summary="Search accounts", responses={200: ProfileSerializer} | UNKNOWN | FORBIDDEN
+        summary="Search accounts",
+        responses={200: ProfileSerializer} | UNSEARCHABLE | UNKNOWN | FORBIDDEN | NO_PAGE,
     )
 )
 class UserList(generics.ListCreateAPIView[User]):
@@ -78,6 +88,11 @@ class UserList(generics.ListCreateAPIView[User]):
 
     def get_serializer_class(self) -> type[BaseSerializer[User]]:
         return RegistrationSerializer if self.request.method == "POST" else ProfileSerializer
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Nobody need be known to register: an old token is no reason to refuse."""
+        is_registering = self.request is not None and self.request.method == "POST"
+        return [] if is_registering else super().get_authenticators()
 
     def get_permissions(self) -> list[BasePermission]:
         return [AllowAny() if self.request.method == "POST" else IsAdminUser()]

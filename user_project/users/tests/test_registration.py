@@ -116,6 +116,11 @@ class TestRegistration:
         dee = User.objects.get()
         assert (dee.is_staff, dee.is_superuser, dee.version) == (False, False, 1)
 
+    def test_is_open_to_who_still_carries_a_token(self, ann: User, as_ann: APIClient):
+        ann.delete()
+
+        assert as_ann.post(URL, DEE).status_code == 201
+
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_for_one_address_one_wins():
