@@ -38,6 +38,7 @@ EXAMPLE = OpenApiExample(
         examples=[EXAMPLE],
         responses={
             200: CustomerSerializer(many=True),
+            400: OpenApiResponse(list[str], "No e-mail and no name has what `search` has in it."),
             401: UNAUTHORIZED,
             403: FORBIDDEN,
             404: OpenApiResponse(REFUSAL, "There is no such page."),
