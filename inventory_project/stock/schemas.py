@@ -56,6 +56,7 @@ invalid = OpenApiResponse(
     "What is wrong, by the field that it is wrong with.",
 )
 unknown = OpenApiResponse(DetailSerializer, "Not known here.")
+misnamed = OpenApiResponse(DetailSerializer, "What names the order is no UUID.")
 unauthorized = OpenApiResponse(DetailSerializer, "No token, or one that is refused.")
 forbidden = OpenApiResponse(DetailSerializer, "The token's bearer may not.")
 away = OpenApiResponse(DetailSerializer, "The stock store does not answer; repeat in a moment.")
@@ -71,7 +72,12 @@ stock_list = extend_schema_view(
         operation_id="stock_list",
         summary="List stock levels",
         description="Live levels of the items kept here, by SKU, 100 a page.",
-        responses={200: StockLevelSerializer(many=True), 400: invalid, 503: away},
+        responses={
+            200: StockLevelSerializer(many=True),
+            400: invalid,
+            404: OpenApiResponse(DetailSerializer, "There is no such page."),
+            503: away,
+        },
     )
 )
 stock_detail = extend_schema_view(
@@ -141,6 +147,7 @@ reservations = extend_schema_view(
             201: reservation,
             200: OpenApiResponse(ReservationSerializer, "Reserved before."),
             400: invalid,
+            404: misnamed,
             409: refusal,
             **closed,
         },
@@ -153,7 +160,7 @@ reservations = extend_schema_view(
             "Gives the stock back, for good. Releasing an order that has no reservation yet is "
             "remembered, and refuses the reservation when it comes."
         ),
-        responses={200: reservation, 409: refusal, **closed},
+        responses={200: reservation, 404: misnamed, 409: refusal, **closed},
     ),
 )
 fulfilment = extend_schema_view(

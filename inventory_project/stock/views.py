@@ -111,6 +111,9 @@ class ReservationDetail(GenericAPIView[Reservation]):
     permission_classes = [IsService]
     parser_classes = [JSONParser]
     serializer_class = ReservationSerializer
+    metadata_class = (
+        None  # OPTIONS would look up what a PUT changes, and a PUT here may be the first
+    )
 
     def get(self, request: Request, order_id: UUID) -> Response:
         reservation = stock_store().reservation(order_id=order_id)

@@ -63,6 +63,10 @@ class TestEachDoor:
         assert tuple(answer.status_code for answer in answers) == statuses
         assert all("detail" in answer.json() for answer in answers if answer.status_code > 400)
 
+    def test_says_of_what_it_has_not_that_it_has_it_not(self, order_service: APIClient) -> None:
+        assert order_service.options(RESERVATION).status_code == 405
+        assert order_service.patch(RESERVATION, LINES).status_code == 405
+
     def test_knows_local_staff_by_their_session(self, anyone: APIClient, admin_user: User) -> None:
         anyone.force_login(admin_user)
 
