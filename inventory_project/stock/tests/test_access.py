@@ -31,38 +31,7 @@ def _one_tent(store: StockStore) -> None:
 
 
 @pytest.mark.usefixtures("_one_tent")
-class TestEachDoor:
-    @pytest.mark.parametrize(
-        ("method", "path", "body", "statuses"),
-        [
-            # for anyone, a person, staff, a service
-            ("get", "/api/v1/stock/", None, (200, 200, 200, 200)),
-            ("get", "/api/v1/stock/TENT-2P/", None, (200, 200, 200, 200)),
-            ("post", RECEIPTS, DELIVERY, (401, 403, 201, 403)),
-            ("get", RESERVATION, None, (401, 403, 403, 404)),
-            ("put", RESERVATION, LINES, (401, 403, 403, 201)),
-            ("delete", RESERVATION, None, (401, 403, 403, 200)),
-            ("post", f"{RESERVATION}fulfilment/", None, (401, 403, 404, 404)),
-        ],
-    )
-    def test_lets_in_whom_it_should(
-        self,
-        anyone: APIClient,
-        ann: APIClient,
-        cleo: APIClient,
-        order_service: APIClient,
-        method: str,
-        path: str,
-        body: object,
-        statuses: tuple[int, ...],
-    ) -> None:
-        clients = (anyone, ann, cleo, order_service)
-
-        answers = [getattr(client, method)(path, body) for client in clients]
-
-        assert tuple(answer.status_code for answer in answers) == statuses
-        assert all("detail" in answer.json() for answer in answers if answer.status_code > 400)
-
+class TestEachDoor:  # test_routes.py has the table of who may pass
     def test_says_of_what_it_has_not_that_it_has_it_not(self, order_service: APIClient) -> None:
         assert order_service.options(RESERVATION).status_code == 405
         assert order_service.patch(RESERVATION, LINES).status_code == 405

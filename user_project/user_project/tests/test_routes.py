@@ -110,8 +110,8 @@ def methods_of(pattern: URLPattern) -> set[str]:
     view = getattr(pattern.callback, "cls", getattr(pattern.callback, "view_class", RedirectView))
     if issubclass(view, RedirectView):
         return {"GET"}
-    named = getattr(pattern.callback, "actions", None) or view.http_method_names
-    return {name.upper() for name in named if hasattr(view, name)} - {"HEAD", "OPTIONS"}
+    named = {name.upper() for name in view.http_method_names if hasattr(view, name)}
+    return named - {"HEAD", "OPTIONS"}
 
 
 @pytest.fixture
