@@ -17,9 +17,9 @@ from tests.bench.stage import Bench
 from tests.bench.versions import versions
 
 # A module a topic; to import one registers its figures, in the order of the table.
-from tests.bench import events, stock  # isort: skip
+from tests.bench import events, freshness, writes, orders, stock  # isort: skip
 
-TOPICS = (events, stock)
+TOPICS = (events, freshness, writes, orders, stock)
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
@@ -32,14 +32,15 @@ def main() -> int:
         return 0
     begun = time.monotonic()
     results: list[Result] = []
+    report.RESULTS.mkdir(exist_ok=True)
     with ExitStack() as stack:
         bench = Bench(quick=asked.quick, stack=stack, console=console)
+        engines = versions(bench.absent)
         for name in asked.only or FIGURES:
             bench.say(f"[bold]{name}[/]: {FIGURES[name].title}")
-            results += FIGURES[name].measure(bench)
-        engines = versions(bench.absent)
-    report.RESULTS.mkdir(exist_ok=True)
-    report.write(results, engines=engines, quick=asked.quick, path=report.LATEST)
+            fresh = list(FIGURES[name].measure(bench))
+            report.write(fresh, engines=engines, quick=asked.quick, path=report.LATEST)
+            results += fresh
     console.print(report.table(results))
     for result in results:
         if result.note:

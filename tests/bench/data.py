@@ -93,15 +93,40 @@ class Owner(Sql):
         )
         return int(self.one("SELECT max(id) FROM outbox_pendingevent"))
 
+    def change(self, user_id: UUID, *, announce: bool = True) -> int:
+        """Commit what a save of one of our people commits; the version that they have then."""
+        self.run("BEGIN")
+        ((version,),) = self.run(
+            "UPDATE users_user SET version = version + 1, changed_at = CURRENT_TIMESTAMP "
+            "WHERE id = ? RETURNING version",
+            self.key(user_id),
+        )
+        if announce:
+            self.run(
+                "INSERT INTO outbox_pendingevent (type, user_id, request_id, created_at) "
+                "VALUES ('user_updated', ?, '', CURRENT_TIMESTAMP)",
+                self.key(user_id),
+            )
+        self.run("COMMIT")
+        return int(version)
+
     def is_pending(self, row: int) -> bool:
         return self.is_there("SELECT 1 FROM outbox_pendingevent WHERE id = ?", row)
 
     def pending(self) -> int:
         return int(self.one("SELECT count(*) FROM outbox_pendingevent"))
 
+    def forget_pending(self) -> None:
+        truncate = "TRUNCATE" if self.is_postgresql else "DELETE FROM"
+        self.run(f"{truncate} outbox_pendingevent")
+
+    def wait_until_gone(self, row: int) -> float:
+        """Return once a pending row is relayed, with the moment."""
+        return wait_until(lambda: not self.is_pending(row), "a row relayed")
+
     def wait_until_relayed(self, last: int) -> float:
         """Return once nothing is pending, with the moment at which the last row was gone."""
-        ended = wait_until(lambda: not self.is_pending(last), "the last row gone")
+        ended = self.wait_until_gone(last)
         wait_until(lambda: self.pending() == 0, "an empty outbox")
         return ended
 
@@ -112,6 +137,7 @@ class Copies(Protocol):
     def clear(self) -> None: ...
     def count(self) -> int: ...
     def has(self, user_id: UUID) -> bool: ...
+    def version(self, user_id: UUID) -> int: ...
 
 
 class SqlCopies(Sql):
@@ -129,6 +155,10 @@ class SqlCopies(Sql):
         statement = "SELECT 1 FROM customers_customer WHERE _id = ?"
         return self.is_there(statement, self.key(user_id))
 
+    def version(self, user_id: UUID) -> int:
+        statement = "SELECT version FROM customers_customer WHERE _id = ?"
+        return sum(version for (version,) in self.run(statement, self.key(user_id)))
+
 
 class MongoCopies:
     def __init__(self, stage: Stage) -> None:
@@ -143,7 +173,11 @@ class MongoCopies:
         return self.rows.count_documents({})
 
     def has(self, user_id: UUID) -> bool:
-        return self.rows.find_one({"_id": user_id.hex}, {"_id": 1}) is not None
+        return self.version(user_id) > 0
+
+    def version(self, user_id: UUID) -> int:
+        found = self.rows.find_one({"_id": user_id.hex}, {"version": 1})
+        return int(found["version"]) if found else 0
 
 
 def copies_of(stage: Stage) -> Copies:

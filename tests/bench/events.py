@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from uuid import UUID
 
 import pymongo
 from tests.bench.data import (
+    Broker,
     Copies,
     MongoCopies,
     Owner,
@@ -14,7 +16,7 @@ from tests.bench.data import (
     copies_of,
 )
 from tests.bench.figures import Must, Result, figure
-from tests.bench.stage import Bench, wait_until
+from tests.bench.stage import Bench, Stage, wait_until
 
 FASTEST_OTHER = 1_408  # events/s of the fastest existing Django outbox, and without confirms
 ROWS = 500  # a statement, where bare drivers do what relay and worker do
@@ -209,3 +211,83 @@ def end_to_end(bench: Bench) -> Iterator[Result]:
             must=(Must(bound=10_000, at="least"),) if stage.name == "postgresql" else (),
             note="from the owner's commit to the last commit in the copy",
         )
+
+
+@figure("growth", "cost of an event with few and with many pending, by one relay and by several")
+def growth(bench: Bench) -> Iterator[Result]:
+    for stage in bench.stages("postgresql"):
+        owner, broker = Owner(stage), broker_of(stage)
+        owner.fill(bench.size(100_000, 10_000))
+        found: dict[int, list[float]] = {}
+        with stage.running("user-relay"):
+            for depth in (1_000, 100_000, bench.size(1_000_000, 200_000)):
+                found[depth] = costs_at(stage, owner, broker, depth, bench.runs)
+                bench.say(f"{depth:,} pending: {sorted(found[depth])[bench.runs // 2]:.1f} µs")
+        for depth, runs in found.items():
+            yield Result(
+                figure="growth",
+                what=f"relay: cost of an event with {depth:,} pending",
+                on=stage.title,
+                unit="µs",
+                runs=tuple(runs),
+                limit=tuple(found[1_000]) if depth > 1_000 else (),
+                limit_is="the same with 1,000 pending",
+                must=(Must(bound=1.2, at="most", of="limit"),) if depth > 1_000 else (),
+            )
+        yield from side_by_side(bench, stage, owner)
+
+
+def costs_at(stage: Stage, owner: Owner, broker: Broker, depth: int, runs: int) -> list[float]:
+    """Microseconds an event while about so many are pending: a run is a window of the queue."""
+    window = min(depth, 10_000)
+    costs = []
+    if depth <= window:
+        for _ in range(runs):
+            with stage.frozen("user-relay"):
+                last = owner.announce(depth)
+            begun = time.perf_counter()
+            costs.append(1e6 * (owner.wait_until_relayed(last) - begun) / depth)
+            broker.purge()
+        return costs
+    with stage.frozen("user-relay"):
+        announced = 0
+        while announced < depth:
+            last = owner.announce(depth - announced)
+            announced = owner.pending()
+    marks = [last - depth + window * number for number in range(1, runs + 2)]
+    moments = [owner.wait_until_gone(mark) for mark in marks]
+    costs = [1e6 * (after - before) / window for before, after in pairwise(moments)]
+    owner.forget_pending()  # the relay is not frozen: it may hold rows of it
+    broker.purge()
+    return costs
+
+
+def side_by_side(bench: Bench, stage: Stage, owner: Owner) -> Iterator[Result]:
+    """One, two and four relays, with as many workers, empty one outbox into one copy."""
+    events = bench.size(50_000, 5_000)
+    owner.fill(events)
+    copies, ids = copies_of(stage), owner.ids()
+    alone: tuple[float, ...] = ()
+    for count in (1, 2, 4):
+        names = [
+            f"{name}+{number}" if number else name
+            for name in ("user-relay", "order-worker")
+            for number in range(count)
+        ]
+        runs = []
+        with stage.running(*names):
+            for _ in range(bench.runs):
+                copies.clear()
+                owner.announce()
+                runs.append(events / seconds_until_copied(copies, ids))
+        alone = alone or tuple(runs)
+        yield Result(
+            figure="growth",
+            what=f"end to end by {count} relay{'s' * (count > 1)} and as many workers",
+            on=stage.title,
+            unit="events/s",
+            runs=tuple(runs),
+            limit=alone if count > 1 else (),
+            limit_is="one relay and one worker of two processes on the same cores",
+        )
+    copies.clear()

@@ -1,6 +1,7 @@
 """Where figures are measured: estates of our own, of which each runs only what a figure needs."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,14 @@ from tests.engines import (
     mongodb_of_our_own,
     why_unusable,
 )
-from tests.estate.estate import START_SECONDS, Estate, EstateFailed, stop_all
+from tests.estate.estate import (
+    START_SECONDS,
+    Estate,
+    EstateFailed,
+    listens,
+    reserve_port,
+    stop_all,
+)
 from tests.estate.settings import ROOT, SERVICES, Engines
 
 INSIDE = Path(__file__).parent / "inside"
@@ -55,8 +63,12 @@ class Stage(Estate):
 
     @contextmanager
     def running(self, *names: str, **variables: str) -> Iterator[None]:
-        """With these processes of the Procfile, ready to work; `variables` go to all of them."""
-        self._extra = variables
+        """With these processes of the Procfile, ready to work; `variables` go to all of them.
+
+        `user-relay+2` is a second process like `user-relay`.
+        """
+        before, self._extra = self._extra, {**self._extra, **variables}
+        self.commands |= {name: self.commands[name.partition("+")[0]] for name in names}
         try:
             for name in names:
                 self.start_process(name)
@@ -64,7 +76,7 @@ class Stage(Estate):
                 self._wait(lambda name=name: self.is_ready(name), name)  # type: ignore[misc]
             yield
         finally:
-            self._extra = {}
+            self._extra = before
             stop_all([self.processes.pop(name) for name in names if name in self.processes])
 
     _extra: Mapping[str, str] = {}
@@ -86,6 +98,22 @@ class Stage(Estate):
             return True
         said = {"relay": "relaying until", "worker": " ready.", "beat": "beat: Starting"}
         return said[name.partition("-")[2].partition("+")[0]] in self.log(name).read_text()
+
+    @contextmanager
+    def bare_view(self, body: bytes) -> Iterator[str]:
+        """The URL of a Django view that answers these bytes and does nothing else, by gunicorn."""
+        (self.folder / "body").write_bytes(body)
+        with reserve_port(0) as held:
+            port = held.getsockname()[1]
+            options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--chdir", str(INSIDE)]
+            variables = {"PATH": os.environ["PATH"], "BODY": str(self.folder / "body")}
+            gunicorn = str(ROOT / "order_project/.venv/bin/gunicorn")
+            self._spawn("bare", [gunicorn, *options, "bare_view:application"], ROOT, variables)
+        try:
+            self._wait(lambda: listens(port), "bare")
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            stop_all([self.processes.pop("bare")])
 
     def family(self, name: str) -> list[psutil.Process]:
         """A process with all that it started."""

@@ -1,0 +1,133 @@
+"""In order_project: the names of 100 orders' customers, by each way there is to know them."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.utils import timezone
+
+from clients.users import fetch_users
+from customers.operations import apply_users
+from orders.models import Order
+from orders.serializers import describe_order, describe_orders
+
+PAGE = 100
+LINES = [
+    {
+        "sku": f"BENCH-{number}",
+        "name": f"Camp chair number {number}",
+        "quantity": number,
+        "unit_price": {"amount": "49.90", "currency": "EUR"},
+    }
+    for number in (1, 2)
+]
+
+
+def fill(ids: list[str]) -> None:
+    """A copy of these users, and an order of each."""
+    now = timezone.now()
+    for start in range(0, len(ids), PAGE):
+        apply_users(users=fetch_users(ids[start : start + PAGE]), now=now)
+    Order.objects.bulk_create(
+        Order(
+            customer_id=UUID(key),
+            status=Order.Status.CONFIRMED,
+            lines=LINES,
+            total_amount=Decimal("149.70"),
+            total_currency="EUR",
+            placed_at=now - timedelta(seconds=number),
+            priced_at=now,
+        )
+        for number, key in enumerate(ids)
+    )
+
+
+def orders() -> list[Order]:
+    return list(Order.objects.order_by("-placed_at", "-id")[:PAGE])
+
+
+def copy() -> list[Any]:
+    return list(describe_orders(orders()))
+
+
+def batched() -> list[Any]:
+    page = orders()
+    users = {user.id: user for user in fetch_users([str(order.customer_id) for order in page])}
+    return [described(order, users[str(order.customer_id)]) for order in page]
+
+
+def cached() -> list[Any]:
+    page = orders()
+    users = cache.get_many([f"bench:{order.customer_id}" for order in page])
+    return [described(order, users[f"bench:{order.customer_id}"]) for order in page]
+
+
+def single() -> list[Any]:
+    page = orders()
+    return [described(order, fetch_users([str(order.customer_id)])[0]) for order in page]
+
+
+class Named:
+    """A customer as `describe_order` reads one."""
+
+    def __init__(self, name: str, email: str) -> None:
+        self.name, self.email = name, email
+
+
+def described(order: Order, user: Any) -> Any:
+    told = user if isinstance(user, dict) else {"name": user.name, "email": user.email}
+    return describe_order(order, Named(told["name"], told["email"]))
+
+
+def bare() -> Callable[[], list[Any]]:
+    known = settings.DATABASES["default"]
+    words = {"dbname": "NAME", "host": "HOST", "port": "PORT", "user": "USER"}
+    given = {word: known[name] for word, name in words.items() if known.get(name)}
+    password = known.get("PASSWORD") or None
+    open_connection = psycopg.connect(**given, password=password, autocommit=True)
+    statement = (
+        "SELECT orders_order.*, name, email FROM orders_order LEFT JOIN customers_customer "
+        "ON customers_customer._id = customer_id "
+        "ORDER BY placed_at DESC, orders_order._id DESC LIMIT %s"
+    )
+    return lambda: list(open_connection.execute(statement, (PAGE,), prepare=True))
+
+
+def milliseconds(act: Callable[[], list[Any]], seconds: float) -> float:
+    begun, times = time.perf_counter(), 0
+    while (took := time.perf_counter() - begun) < seconds or not times:
+        assert len(act()) == PAGE
+        times += 1
+    return 1000 * took / times
+
+
+def main(
+    *, ids: list[str], runs: int, seconds: float, keep: bool = False
+) -> dict[str, list[float]]:
+    Order.objects.all().delete()
+    fill(ids)
+    for order in orders():
+        (user,) = fetch_users([str(order.customer_id)])
+        cache.set(f"bench:{user.id}", {"name": user.name, "email": user.email}, 600)
+    doors = {"copy": copy, "batched": batched, "cached": cached, "single": single}
+    if connection.vendor == "postgresql":
+        doors["bare"] = bare()
+    answer: dict[str, list[float]] = {name: [] for name in doors}
+    for _ in range(runs):
+        for name, act in doors.items():
+            answer[name].append(milliseconds(act, seconds))
+    if not keep:
+        Order.objects.all().delete()
+    return answer
+
+
+print(json.dumps(main(**json.loads(sys.argv[2]))))  # noqa: T201
