@@ -1,5 +1,7 @@
 """Which scenarios there are, by name; each module of this folder adds its own here."""
 
+from tests.faults.broker import broker_embedded, broker_rabbitmq
+from tests.faults.database import database_mongodb, database_postgresql
 from tests.faults.drift import drift_embedded, drift_mongodb, drift_postgresql
 from tests.faults.kills import kills_embedded, kills_mongodb, kills_postgresql
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
@@ -33,11 +35,18 @@ SCENARIOS: dict[str, Scenario] = {
     "drift-mongodb": drift_mongodb,
     "network-embedded": network_embedded,
     "network-postgresql": network_postgresql,
+    "broker-embedded": broker_embedded,
+    "broker-rabbitmq": broker_rabbitmq,
+    "database-postgresql": database_postgresql,
+    "database-mongodb": database_mongodb,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
 LONG_ONLY: frozenset[str] = frozenset(
     {
+        "broker-rabbitmq",
+        "database-postgresql",
+        "database-mongodb",
         "network-postgresql",
         "drift-mongodb",
         "drift-postgresql",

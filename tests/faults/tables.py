@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 import psycopg
 import pymongo
 import pymysql
-from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions
 
 PATIENCE_SECONDS = 30  # for a lock that the estate holds
 
@@ -55,7 +53,7 @@ class Table:
     def change(self, key: str, **values: Any) -> None:
         if self.url.scheme == "mongodb":
             with self._collection() as collection:
-                collection.update_one({"_id": uuid.UUID(key)}, {"$set": self._ready(values)})
+                collection.update_one({"_id": self._id(key)}, {"$set": self._ready(values)})
             return
         ready = self._ready(values)
         settings = ", ".join(f"{column} = ?" for column in ready)
@@ -68,7 +66,7 @@ class Table:
     def delete(self, key: str) -> None:
         if self.url.scheme == "mongodb":
             with self._collection() as collection:
-                collection.delete_one({"_id": uuid.UUID(key)})
+                collection.delete_one({"_id": self._id(key)})
             return
         self.execute(f"DELETE FROM {self.name} WHERE {self.key} = ?", self._id(key))  # noqa: S608
 
@@ -103,8 +101,7 @@ class Table:
             self.url.geturl(), serverSelectionTimeoutMS=5_000
         )
         with closing(client):
-            standard = CodecOptions[Any](uuid_representation=UuidRepresentation.STANDARD)
-            yield client.get_default_database()[self.name].with_options(standard)
+            yield client.get_default_database()[self.name]
 
     def _ready(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -113,9 +110,9 @@ class Table:
 
     def _id(self, key: str) -> Any:
         """A UUID as the engine keeps it."""
-        if self.url.scheme in ("mongodb",) or self.url.scheme.startswith("postgres"):
+        if self.url.scheme.startswith("postgres"):
             return uuid.UUID(key)
-        return uuid.UUID(key).hex if self.url.scheme == "sqlite" else key
+        return key if self.url.scheme == "mysql" else uuid.UUID(key).hex
 
 
 def only(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
