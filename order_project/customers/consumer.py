@@ -55,6 +55,18 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery is not typed
         alone = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
         super().__init__(*args, **kwargs, worker_options=worker_options | alone)
 
+    def connection_for_read(self, heartbeat: float | None = None) -> Connection:
+        """As ever; with Redis it knows the exchanges before kombu looks for what to deliver again.
+
+        It looks as soon as the worker runs, which is before queues are declared, and drops in
+        silence whatever came by an exchange of which it does not know that it is a topic.
+        """
+        connection = super().connection_for_read(heartbeat)
+        if connection.transport.driver_type == "redis":
+            for queue in settings.CELERY_TASK_QUEUES:
+                queue.exchange(connection.default_channel).declare()
+        return connection
+
     def connect(self) -> Connection:
         connection = super().connect()
         if connection.transport.driver_type == "redis":

@@ -102,17 +102,20 @@ def broker_url(request: pytest.FixtureRequest) -> str:
     return str(settings.BROKER_URL)
 
 
-@pytest.fixture(scope="module")
-def worker(
-    django_db_setup: None, broker_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Worker]:
-    environment = os.environ | {
+def environment(broker_url: str) -> dict[str, str]:
+    return os.environ | {
         "DEBUG": "1",
         "DATABASE_URL": database_url(),
         "BROKER_URL": broker_url,
         "CACHE_URL": "locmemcache://",
     }
-    worker = Worker(environment, tmp_path_factory.mktemp("worker") / "log")
+
+
+@pytest.fixture(scope="module")
+def worker(
+    django_db_setup: None, broker_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    worker = Worker(environment(broker_url), tmp_path_factory.mktemp("worker") / "log")
     eventually(lambda: " ready." in worker.log)
     yield worker
     worker.stop()
@@ -285,6 +288,28 @@ class TestWorker:
         request.getfixturevalue("publish")(message_of(event_of(ann.user)))
 
         eventually(Customer.objects.filter(id=ann.id).exists)
+
+    @pytest.mark.skipif(settings.BROKER_DEAD_LETTERS, reason="RabbitMQ does so by itself")
+    def test_applies_what_another_held_when_it_was_killed_long_ago(
+        self, broker_url: str, tmp_path: Path, ann: Any
+    ) -> None:
+        elsewhere = f"{urlsplit(broker_url)._replace(path='').geturl()}/7"
+        with redis.Redis.from_url(elsewhere) as client, Connection(elsewhere) as broker:
+            (queue,) = (each for each in settings.CELERY_TASK_QUEUES if "events" in each.name)
+            queue(broker.default_channel).declare()
+            headers = {"task": "user.events", "id": "1", "lang": "py"}
+            Producer(broker.channel(), queue.exchange).publish(
+                message_of(event_of(ann.user)), routing_key="user.events", headers=headers
+            )
+            item = json.loads(client.rpop(queue.name) or b"")
+            client.hset("unacked", "held", json.dumps([item, "events", "user.events"]))
+            client.zadd("unacked_index", {"held": 1})
+
+        worker = Worker(environment(elsewhere), tmp_path / "log")
+        try:
+            eventually(Customer.objects.filter(id=ann.id).exists)
+        finally:
+            worker.stop()
 
     @needs_tables
     def test_waits_for_a_database_that_is_not_ready(
