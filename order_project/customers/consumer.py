@@ -16,6 +16,7 @@ from kombu.utils.json import dumps
 
 from customers.envelopes import wrap_strangers
 from customers.operations import reject_message
+from customers.taking import take_safely
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery is not typed
     def connect(self) -> Connection:
         connection = super().connect()
         if connection.transport.driver_type == "redis":
+            take_safely(connection.default_channel, wait_at="order.user-events")
             wrap_strangers(connection.default_channel)
         return connection
 
