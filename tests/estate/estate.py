@@ -171,7 +171,8 @@ class Estate:
             "port": str(self.valkey_port),
             "dir": str(data),
             "save": "",
-            "appendonly": "yes",  # a broker that is killed comes back with its messages
+            "appendonly": "yes",  # a broker that is killed comes back with its messages: with all
+            "appendfsync": "always",  # of them, where everysec puts a write off while it syncs
             "maxmemory-policy": "noeviction",
         }
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
