@@ -269,7 +269,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
-        "visibility_timeout": 60,  # seconds until what a killed worker held is delivered again
+        # Seconds until what a killed worker held is delivered again.
+        "visibility_timeout": env.int("VISIBILITY_SECONDS", default=60),
         "unacked_restore_interval": 5,  # seconds between looks for it
         "unacked_restore_throttle": 1,
     }

@@ -28,6 +28,7 @@ VARIABLES = {
     "order": {
         "RETRY_LIMIT_SECONDS": "4",
         "VERIFY_RECENT_SECONDS": "1000000",
+        "VISIBILITY_SECONDS": "10",
         "PRODUCT_CACHE_SECONDS": "5",
     },
 }
