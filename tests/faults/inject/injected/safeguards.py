@@ -60,12 +60,14 @@ def optional(publish: Callable[..., Any]) -> Callable[..., Any]:
     return basic_publish
 
 
-def nothing(function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
-    def done(*args: Any, **kwargs: Any) -> None:
-        """Do nothing."""
+def declare_alone(require_subscriber: Callable[..., Any]) -> Callable[..., Any]:
+    """What a virtual transport needs to know of an exchange, without a look at who is bound."""
 
-    return done
+    @wraps(require_subscriber)
+    def declare(self: Any, producer: Any) -> None:
+        producer.maybe_declare(require_subscriber.__globals__["EXCHANGE"])
+
+    return declare
 
 
 # At the worker.
@@ -237,7 +239,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
         why="what no queue is bound for is forgotten",
         changes={
             "amqp.channel": instead("Channel._basic_publish", optional),
-            "outbox.publisher": instead("Publisher._require_subscriber", nothing),
+            "outbox.publisher": instead("Publisher._require_subscriber", declare_alone),
         },
         libraries=frozenset({"amqp.channel"}),
     ),
