@@ -20,7 +20,7 @@ CLAIM = f"""
             SELECT id FROM {PendingEvent._meta.db_table}
             ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
         ))
-        RETURNING id, type, user_id, request_id, created_at
+        RETURNING id, type, user_id, request_id, created_at::text
     )
     SELECT claimed.*, {", ".join(f"person.{column}" for column in PUBLIC_COLUMNS)}
     FROM claimed LEFT JOIN {User._meta.db_table} person ON person.id = claimed.user_id
@@ -73,7 +73,11 @@ def _claim_by_deleting(limit: int) -> list[Change]:
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, [limit])
         return [
-            Change(pk, kind, user_id, request_id, at, public_user(*user) if user[0] else None)
+            Change(
+                *(pk, kind, user_id, request_id),
+                datetime.fromisoformat(at),  # Django's own reader of times takes ten times as long
+                public_user(*user) if user[0] else None,
+            )
             for pk, kind, user_id, request_id, at, *user in cursor.fetchall()
         ]
 
