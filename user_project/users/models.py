@@ -209,7 +209,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         Public fields that this object did not change are not written: one loaded earlier must not
         take back, unnoticed by the outbox, what another process changed meanwhile.
         """
-        with transaction.atomic(using=options.get("using")):
+        with transaction.atomic(using=options.get("using"), savepoint=False):
             if self._state.adding:
                 super().save(*args, **options)
                 self._emit(PendingEvent.Type.CREATED)
