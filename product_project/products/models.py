@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Self
 
 from django.core.validators import MinValueValidator, RegexValidator
@@ -63,9 +64,37 @@ class Priced(models.Model):
         return contracts.products.Money(amount=f"{self.price:.2f}", currency=self.currency)
 
 
+Row = tuple[str, str, str, str, Decimal, str, bool]
+DESCRIBED = ("sku", "name", "description", "category", "price", "currency", "is_active")
+
+
+def describe(
+    sku: str,
+    name: str,
+    description: str,
+    category: str,
+    price: Decimal,
+    currency: str,
+    is_active: bool,
+) -> contracts.products.Product:
+    """A product as others see it."""
+    return contracts.products.Product(
+        sku=sku,
+        name=name,
+        description=description,
+        category=category,
+        price=contracts.products.Money(amount=f"{price:.2f}", currency=currency),
+        is_active=is_active,
+    )
+
+
 class ProductQuerySet(models.QuerySet["Product"]):
     def active(self) -> Self:
         return self.filter(is_active=True)
+
+    def listed(self) -> Self:
+        """What is for sale, in the order of the catalogue."""
+        return self.active().order_by("sku")
 
     def with_skus(self, skus: Iterable[str]) -> Self:
         """Those of `skus` that exist, discontinued ones too.
@@ -85,6 +114,10 @@ class ProductQuerySet(models.QuerySet["Product"]):
                 Q(sku__icontains=word) | Q(name__icontains=word) | Q(description__icontains=word)
             )
         return found
+
+    def as_rows(self) -> "models.QuerySet[Product, Row]":
+        """What `describe` takes of each; no model is made for it."""
+        return self.values_list(*DESCRIBED)
 
 
 class Product(Priced):
@@ -134,14 +167,7 @@ class Product(Priced):
         return f"{self.sku} {self.name}"
 
     def as_contract(self) -> contracts.products.Product:
-        return contracts.products.Product(
-            sku=self.sku,
-            name=self.name,
-            description=self.description,
-            category=self.category,
-            price=self.money(),
-            is_active=self.is_active,
-        )
+        return describe(*(getattr(self, name) for name in DESCRIBED))
 
 
 class PriceChange(Priced):

@@ -1,7 +1,7 @@
 """The catalogue over HTTP."""
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django.conf import settings
@@ -22,7 +22,7 @@ from rest_framework.viewsets import GenericViewSet
 import contracts.products
 from products import operations, schemas
 from products.filters import MAX_SKUS, ProductFilter
-from products.models import Product
+from products.models import Product, ProductQuerySet, describe
 from products.serializers import PriceChangeSerializer, ProductSerializer
 
 
@@ -36,6 +36,9 @@ class StaffMayMore(IsAdminUser):
             request.method in SAFE_METHODS and request.query_params.get("is_active") != "false"
         )
         return is_public or super().has_permission(request, view)
+
+
+PAGE_PARAMETERS = {"page", "page_size", "format"}
 
 
 class Pages(PageNumberPagination):
@@ -69,9 +72,15 @@ class ProductViewSet(GenericViewSet[Product]):
         return product
 
     def list(self, request: Request) -> HttpResponseBase:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        states = [product.as_contract() for product in page]
-        return unless_known(request, self.get_paginated_response(msgspec.to_builtins(states)))
+        products = Product.objects.all()
+        if request.query_params.keys() - PAGE_PARAMETERS:
+            products = cast(ProductQuerySet, self.filter_queryset(products))
+        else:
+            products = (
+                products.listed()
+            )  # what the filter's form makes of nothing, in a fifth of it
+        page = [describe(*row) for row in self.paginate_queryset(products.as_rows()) or []]
+        return unless_known(request, self.get_paginated_response(page))
 
     def retrieve(self, request: Request, sku: str) -> HttpResponseBase:
         return unless_known(request, Response(self.get_serializer(self.get_object()).data))
