@@ -3,18 +3,17 @@
 from datetime import timedelta
 
 import pytest
-import requests
 
 from clients import products
 from clients.products import ProductsUnavailable, fetch_products
-from orders.tests.conftest import NOW, PRODUCTS, Shop
+from clients.tests.test_products import NOW, URL, Catalogue, go_down
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def shop(border):
-    return Shop(border)
+def catalogue(border):
+    return Catalogue(border)
 
 
 @pytest.fixture
@@ -38,19 +37,19 @@ class TestPrices:
     MISSES = "freehold_price_cache_misses_total"
     STALE = "freehold_price_stale_answers_total"
 
-    def test_are_counted_by_where_they_came_from(self, shop, scrape):
-        fetch_products(skus=["TENT-2P"], now=NOW)
-        fetch_products(skus=["TENT-2P", "MUG-ENAMEL"], now=NOW)
+    def test_are_counted_by_where_they_came_from(self, catalogue, border, scrape):
+        fetch_products(skus=["TARP-3X3"], now=NOW)
+        fetch_products(skus=["TARP-3X3", "MUG-ENAMEL"], now=NOW)
 
         assert scrape(self.HITS, self.MISSES, self.STALE) == [1, 2, 0]
 
-    def test_are_counted_as_stale_once_a_list(self, shop, scrape):
-        fetch_products(skus=["TENT-2P", "MUG-ENAMEL"], now=NOW)
-        shop.border.replace("GET", PRODUCTS, body=requests.ConnectionError("refused"))
+    def test_are_counted_as_stale_once_a_list(self, catalogue, border, scrape):
+        fetch_products(skus=["TARP-3X3", "MUG-ENAMEL"], now=NOW)
+        go_down(border)
         later = NOW + timedelta(hours=1)
         scrape()
 
-        fetch_products(skus=["TENT-2P", "MUG-ENAMEL"], now=later, stale_is_allowed=True)
+        fetch_products(skus=["TARP-3X3", "MUG-ENAMEL"], now=later, stale_is_allowed=True)
 
         assert scrape(self.HITS, self.MISSES, self.STALE) == [0, 2, 1]
 
@@ -58,15 +57,15 @@ class TestPrices:
 class TestCircuit:
     STATE = 'freehold_breaker_state{service="product_project"}'
 
-    def test_is_shown_as_who_asked_last_found_it(self, shop, client, settings):
+    def test_is_shown_as_who_asked_last_found_it(self, catalogue, border, client, settings):
         def state():
             page = client.get("/metrics").text.splitlines()
             return next(line.rsplit(" ", 1)[1] for line in page if line.startswith(self.STATE))
 
-        fetch_products(skus=["TENT-2P"], now=NOW)
+        fetch_products(skus=["TARP-3X3"], now=NOW)
         assert state() == "0.0"
 
-        shop.border.replace("GET", PRODUCTS, body=requests.ConnectionError("refused"))
+        go_down(border)
         for _ in range(settings.BREAKER_FAILURES):
             with pytest.raises(ProductsUnavailable):
                 fetch_products(skus=["MUG-ENAMEL"], now=NOW)
@@ -74,8 +73,8 @@ class TestCircuit:
 
         products.remote.breaker.half_open()
         products.remote.breaker.close()
-        shop.border.remove("GET", PRODUCTS)
-        shop.border.add_callback("GET", PRODUCTS, shop.list_products)
+        border.remove("GET", URL)
+        border.add_callback("GET", URL, catalogue.answer)
         fetch_products(skus=["MUG-ENAMEL"], now=NOW)
         assert state() == "0.0"
 
