@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar, TypeVar
@@ -61,6 +62,19 @@ class BreakerLog(pybreaker.CircuitBreakerListener):
             logger.warning("the circuit to %s is %s", cb.name, new_state.name)
 
 
+class BreakerMemory(pybreaker.CircuitMemoryStorage):
+    """Forgets that the circuit was opened in what is now the future: the clock was set back."""
+
+    @property
+    def opened_at(self) -> datetime | None:
+        opened_at: datetime | None = self._opened_at
+        return opened_at if opened_at and opened_at <= datetime.now(UTC) else None
+
+    @opened_at.setter
+    def opened_at(self, moment: datetime) -> None:
+        self._opened_at = moment
+
+
 @lru_cache(maxsize=8)
 def sign_token(audience: str, key_id: str, period: int) -> str:
     """A service token (RFC 7519) for `audience` that outlasts the given period of 30 seconds."""
@@ -108,6 +122,7 @@ class Remote:
             fail_max=settings.BREAKER_FAILURES,
             reset_timeout=settings.BREAKER_RESET_SECONDS,
             throw_new_error_on_trip=False,
+            state_storage=BreakerMemory(pybreaker.STATE_CLOSED),
             listeners=[BreakerLog()],
         )
         self._tell_state()

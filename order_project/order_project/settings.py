@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from kombu import Exchange, Queue
 
 from order_project import keys
 from order_project.engines import MONGODB, database_at, readable
+from order_project.intervals import Every
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -301,12 +303,12 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file: all of this ma
 CELERY_BEAT_SCHEDULE = {
     "resume pending orders": {
         "task": "orders.tasks.resume_orders",
-        "schedule": RESUME_SECONDS,
+        "schedule": Every(timedelta(seconds=RESUME_SECONDS)),
         "options": {"expires": RESUME_SECONDS},  # a worker that was away has one to do, not all
     },
     "verify recent customers": {
         "task": "customers.tasks.verify_recent_customers",
-        "schedule": VERIFY_RECENT_SECONDS,
+        "schedule": Every(timedelta(seconds=VERIFY_RECENT_SECONDS)),
         "options": {"expires": VERIFY_RECENT_SECONDS},
     },
     "verify all customers": {

@@ -1,10 +1,11 @@
 """What was bought: one row an order, lines and all, so that each change is one atomic write."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 import msgspec
+from django.conf import settings
 from django.db import models
 
 from contracts.inventory import ReservationLine
@@ -19,8 +20,13 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(customer_id=customer_id)
 
     def due(self, now: datetime) -> Self:
-        """Those that inventory_project should be asked about, the longest due first."""
-        return self.filter(resume_at__lte=now).order_by("resume_at")
+        """Those that inventory_project should be asked about, the longest due first.
+
+        What is due later than any attempt can be was written before the clock was set back.
+        """
+        never = now + timedelta(seconds=max(settings.RETRY_SECONDS, settings.RETRY_LIMIT_SECONDS))
+        is_due = models.Q(resume_at__lte=now) | models.Q(resume_at__gt=never)
+        return self.filter(is_due).order_by("resume_at")
 
     def pending(self) -> Self:
         """Those that inventory_project has yet to answer for."""

@@ -267,7 +267,10 @@ def claim_due_order(*, now: datetime) -> Order | None:
     """Take the order that is longest due, for this caller alone, until its next attempt is due."""
     while order := Order.objects.due(now).first():
         unchanged = Order.objects.filter(
-            pk=order.pk, status=order.status, attempts=order.attempts, resume_at__lte=now
+            pk=order.pk,
+            status=order.status,
+            attempts=order.attempts,
+            resume_at=order.resume_at,
         )
         resume_at = next_attempt_at(now=now, attempts=order.attempts)
         if unchanged.update(attempts=order.attempts + 1, resume_at=resume_at):

@@ -1,4 +1,5 @@
 import time
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import msgspec
@@ -221,6 +222,15 @@ class TestCircuitBreaker:
         border.get(URL, status=500)
         self.fail(remote, border, settings.BREAKER_FAILURES)
         remote.breaker.reset_timeout = 0
+        border.replace("GET", URL, EUR)
+
+        assert ask(remote).amount == "19.90"
+        assert remote.breaker.current_state == "closed"
+
+    def test_lets_one_through_when_the_clock_was_set_back(self, remote, border, settings):
+        border.get(URL, status=500)
+        self.fail(remote, border, settings.BREAKER_FAILURES)
+        remote.breaker._state_storage.opened_at = datetime.now(UTC) + timedelta(hours=1)
         border.replace("GET", URL, EUR)
 
         assert ask(remote).amount == "19.90"

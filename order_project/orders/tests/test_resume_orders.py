@@ -62,6 +62,14 @@ class TestResumeOrders:
 
         assert Order.objects.get().total_amount == order.total_amount
 
+    def test_waits_for_no_time_that_the_clock_had_before_it_was_set_back(self, shop, ann):
+        place_while_inventory_is_away(shop, ann)
+        Order.objects.update(resume_at=LATER + timedelta(hours=1))
+
+        assert resume_orders(now=LATER) == 1
+
+        assert Order.objects.get().status == "confirmed"
+
     def test_leaves_a_request_that_still_runs_alone(self, shop, ann):
         place_while_inventory_is_away(shop, ann)
 
