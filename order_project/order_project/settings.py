@@ -191,6 +191,10 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "order_project.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
     "DEFAULT_PARSER_CLASSES": ["order_project.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "order_project.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["rest_framework.filters.SearchFilter"],

@@ -1,6 +1,6 @@
 """Orders in JSON: what a request may say, and contracts.orders.Order as the answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -83,26 +83,41 @@ class PlacedOrderSerializer(OrderSerializer):
     detail = serializers.CharField(required=False)
 
 
-def describe_orders(orders: Iterable[Order]) -> list[contract.Order]:
-    """The orders as others see them, with their customers by one query."""
-    orders = list(orders)
-    customers = Customer.objects.in_bulk({order.customer_id for order in orders})
-    return [describe_order(order, customers.get(order.customer_id)) for order in orders]
+SHOWN = (  # of an order
+    *("id", "customer_id", "status", "lines", "total_amount", "total_currency", "short"),
+    "placed_at",
+)
 
 
-def describe_order(order: Order, customer: Customer | None) -> contract.Order:
-    """The order as others see it; the copy may not have its customer (yet)."""
+def describe_orders(rows: Iterable[Mapping[str, Any]]) -> list[contract.Order]:
+    """Orders, as rows of what is SHOWN, as others see them, with their customers by one query.
+
+    The copy may not have a customer (yet).
+    """
+    rows = list(rows)
+    known = Customer.objects.filter(id__in={row["customer_id"] for row in rows})
+    customers = {id_: person for id_, *person in known.values_list("id", "name", "email")}
+    return [describe(row, *customers.get(row["customer_id"], ("", ""))) for row in rows]
+
+
+def describe_order(order: Order, customer: Customer) -> contract.Order:
+    """The order as others see it."""
+    row = {name: getattr(order, name) for name in SHOWN}
+    return describe(row, customer.name, customer.email)
+
+
+def describe(row: Mapping[str, Any], name: str, email: str) -> contract.Order:
     return msgspec.convert(
         {
-            "id": str(order.id),
-            "customer_id": str(order.customer_id),
-            "customer_name": customer.name if customer else "",
-            "customer_email": customer.email if customer else "",
-            "status": order.status,
-            "lines": order.lines,
-            "total": {"amount": str(order.total_amount), "currency": order.total_currency},
-            "short": order.short,
-            "placed_at": order.placed_at.isoformat(),
+            "id": str(row["id"]),
+            "customer_id": str(row["customer_id"]),
+            "customer_name": name,
+            "customer_email": email,
+            "status": row["status"],
+            "lines": row["lines"],
+            "total": {"amount": str(row["total_amount"]), "currency": row["total_currency"]},
+            "short": row["short"],
+            "placed_at": row["placed_at"].isoformat(),
         },
         contract.Order,
     )

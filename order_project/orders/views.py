@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from orders import operations, schemas
 from orders.models import Order
 from orders.serializers import (
+    SHOWN,
     OrderSerializer,
     PlacedOrderSerializer,
     PlaceOrderSerializer,
@@ -98,7 +99,8 @@ class OrderDoor(GenericAPIView[Any]):
         return order
 
     def answer(self, order: Order) -> Response:
-        return Response(self.get_serializer(describe_orders([order])[0]).data)
+        (shown,) = describe_orders([{name: getattr(order, name) for name in SHOWN}])
+        return Response(shown)
 
 
 @schemas.orders
@@ -110,10 +112,11 @@ class OrderList(OrderDoor):
     pagination_class = NewestFirst
 
     def get(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        return self.get_paginated_response(
-            self.get_serializer(describe_orders(page), many=True).data
-        )
+        orders = self.get_queryset()
+        if "status" in request.query_params:
+            orders = self.filter_queryset(orders)
+        page = self.paginate_queryset(orders.values(*SHOWN)) or []
+        return self.get_paginated_response(describe_orders(page))
 
     def post(self, request: Request) -> Response:
         now = timezone.now()
