@@ -11,15 +11,15 @@ import time
 from contextlib import ExitStack
 
 from rich.console import Console
-from tests.bench import report
+from tests.bench import plots, report
 from tests.bench.figures import FIGURES, Result
 from tests.bench.stage import Bench
 from tests.bench.versions import versions
 
 # A module a topic; to import one registers its figures, in the order of the table.
-from tests.bench import events, freshness, writes, orders, stock  # isort: skip
+from tests.bench import events, freshness, writes, orders, stock, copy, processes  # isort: skip
 
-TOPICS = (events, freshness, writes, orders, stock)
+TOPICS = (events, freshness, writes, orders, stock, copy, processes)
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
@@ -39,8 +39,15 @@ def main() -> int:
         for name in asked.only or FIGURES:
             bench.say(f"[bold]{name}[/]: {FIGURES[name].title}")
             fresh = list(FIGURES[name].measure(bench))
-            report.write(fresh, engines=engines, quick=asked.quick, path=report.LATEST)
+            report.write(
+                fresh,
+                order=list(FIGURES),
+                engines=engines,
+                quick=asked.quick,
+                path=report.LATEST,
+            )
             results += fresh
+    plots.draw(report.read(report.LATEST), report.RESULTS)
     console.print(report.table(results))
     for result in results:
         if result.note:

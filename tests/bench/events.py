@@ -16,6 +16,7 @@ from tests.bench.data import (
     copies_of,
 )
 from tests.bench.figures import Must, Result, figure
+from tests.bench.memory import flatness, memory
 from tests.bench.stage import Bench, Stage, wait_until
 
 FASTEST_OTHER = 1_408  # events/s of the fastest existing Django outbox, and without confirms
@@ -195,11 +196,15 @@ def end_to_end(bench: Bench) -> Iterator[Result]:
         owner.fill(events)
         broker.purge()
         ids, runs = owner.ids(), []
-        with stage.running("user-relay", "order-worker"):
+        names = ("user-relay", "order-worker")
+        held: dict[str, list[float]] = {name: [] for name in names}
+        with stage.running(*names):
             for _ in range(bench.runs):
                 copies.clear()
                 owner.announce()
                 runs.append(events / seconds_until_copied(copies, ids))
+                for name in names:
+                    held[name].append(memory(stage, name))
                 bench.say(f"{stage.title}: {runs[-1]:,.0f}/s")
         copies.clear()
         yield Result(
@@ -211,6 +216,8 @@ def end_to_end(bench: Bench) -> Iterator[Result]:
             must=(Must(bound=10_000, at="least"),) if stage.name == "postgresql" else (),
             note="from the owner's commit to the last commit in the copy",
         )
+        for name, told in held.items():
+            yield flatness(stage, name, told, events)
 
 
 @figure("growth", "cost of an event with few and with many pending, by one relay and by several")

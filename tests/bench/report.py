@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from tests.bench.figures import FIGURES, Must, Result, amount
+from tests.bench.figures import Must, Result, amount
 
 RESULTS = Path(__file__).parent / "results"
 LATEST = RESULTS / "latest.json"
@@ -77,20 +77,23 @@ def from_json(told: dict[str, Any]) -> Result:
 
 
 def merge(
-    before: Sequence[dict[str, Any]], fresh: Iterable[dict[str, Any]]
+    before: Iterable[dict[str, Any]], fresh: Sequence[dict[str, Any]], order: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The results of earlier runs, where this one did not measure the figure anew."""
-    fresh = list(fresh)
+    """The results of earlier runs, but for figures measured anew; figures that are no more go."""
     anew = {told["figure"] for told in fresh}
-    order = list(FIGURES)
-    both = [told for told in before if told["figure"] not in anew] + fresh
-    return sorted(
-        (told for told in both if told["figure"] in FIGURES),
-        key=lambda told: order.index(told["figure"]),
-    )
+    both = [*(told for told in before if told["figure"] not in anew), *fresh]
+    known = [told for told in both if told["figure"] in order]
+    return sorted(known, key=lambda told: order.index(told["figure"]))
 
 
-def write(results: Sequence[Result], *, engines: dict[str, str], quick: bool, path: Path) -> None:
+def write(
+    results: Iterable[Result],
+    *,
+    order: Sequence[str],
+    engines: dict[str, str],
+    quick: bool,
+    path: Path,
+) -> None:
     """Bring the file up to these results; what was not measured now stays."""
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
@@ -98,9 +101,14 @@ def write(results: Sequence[Result], *, engines: dict[str, str], quick: bool, pa
     told = {
         "machine": machine(),
         "engines": known.get("engines", {}) | engines,
-        "results": merge(known.get("results", []), fresh),
+        "results": merge(known.get("results", []), fresh, order),
     }
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> list[Result]:
+    """All that the file knows."""
+    return [from_json(told) for told in json.loads(path.read_text())["results"]]
 
 
 def table(results: Iterable[Result]) -> Table:

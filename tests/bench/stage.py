@@ -96,7 +96,7 @@ class Stage(Estate):
             except EstateFailed:
                 return False
             return True
-        said = {"relay": "relaying until", "worker": " ready.", "beat": "beat: Starting"}
+        said = {"relay": "relaying until", "worker": " ready.", "beat": "maxinterval"}
         return said[name.partition("-")[2].partition("+")[0]] in self.log(name).read_text()
 
     @contextmanager

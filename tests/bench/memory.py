@@ -1,0 +1,27 @@
+"""How much memory a process holds, and whether that grows."""
+
+from collections.abc import Sequence
+
+from tests.bench.figures import Must, Result
+from tests.bench.stage import Stage
+
+MEGABYTE = 2**20
+
+
+def memory(stage: Stage, name: str) -> float:
+    """Megabytes that only this process and its children have (USS)."""
+    family = stage.family(name)
+    return sum(process.memory_full_info().uss for process in family) / MEGABYTE
+
+
+def flatness(stage: Stage, name: str, told: Sequence[float], events: int) -> Result:
+    """Whether a process grows with the events it has seen; `told` after each so many of them."""
+    return Result(
+        figure="end-to-end",
+        what=f"memory of {name} after {events * len(told):,} events, for that after {events:,}",
+        on=stage.title,
+        unit="times",
+        runs=(told[-1] / told[0],),
+        must=(Must(bound=1.1, at="most"),) if stage.name == "postgresql" else (),
+        note=f"USS {' '.join(f'{each:.0f}' for each in told)} MB with all its processes",
+    )
