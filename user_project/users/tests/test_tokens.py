@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, client_of
@@ -32,6 +33,20 @@ def bearer(token: str) -> APIClient:
     return client
 
 
+ITERATIONS = 300
+
+
+class CountingHasher(PBKDF2PasswordHasher):
+    """Django's own, which counts its rounds: they take all the time that a login takes."""
+
+    iterations = ITERATIONS
+    work = 0
+
+    def encode(self, password: str, salt: str, iterations: int | None = None) -> Any:
+        CountingHasher.work += iterations or self.iterations
+        return super().encode(password, salt, iterations)
+
+
 class TestLogin:
     def test_gives_a_token_that_says_who_and_whether_staff(self, cleo: User, anyone: APIClient):
         answer = anyone.post(LOGIN, {"email": "CLEO@example.com", "password": PASSWORD})
@@ -45,26 +60,38 @@ class TestLogin:
         cleo.refresh_from_db()
         assert cleo.last_login is not None
 
-    def test_answers_the_same_whether_the_address_is_unknown_or_the_password_wrong(
-        self, ann: User, anyone: APIClient
+    def test_tells_nobody_whether_there_is_such_an_account(
+        self, ann: User, anyone: APIClient, settings
     ):
-        erased = User.objects.create_user("dee@example.com", PASSWORD, name="Dee")
-        erased.delete()
-        User.objects.create_user("locked@example.com", PASSWORD, name="Lou", is_active=False)
+        settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+        for address in ("erased", "locked", "outdated", "seeded"):
+            User.objects.create_user(f"{address}@example.com", PASSWORD, name=address)
+        User.objects.get(name="erased").delete()
+        User.objects.filter(name="locked").update(is_active=False)
+        User.objects.filter(name="seeded").update(password=make_password(None))
+        outdated = CountingHasher().encode(PASSWORD, "salt", iterations=ITERATIONS // 3)
+        User.objects.filter(name="outdated").update(password=outdated)
+        answers, work = [], []
 
-        answers = [
-            anyone.post(LOGIN, {"email": email, "password": password})
-            for email, password in (
-                ("nobody@example.com", PASSWORD),
-                ("ann@example.com", "wrong"),
-                ("dee@example.com", PASSWORD),
-                ("locked@example.com", PASSWORD),
-            )
-        ]
+        for address, password in (
+            ("nobody", PASSWORD),
+            ("erased", PASSWORD),
+            ("locked", PASSWORD),
+            ("locked", "wrong"),
+            ("outdated", "wrong"),
+            ("seeded", "wrong"),
+        ):
+            CountingHasher.work = 0
+            body = {"email": f"{address}@example.com", "password": password}
+            answers.append(anyone.post(LOGIN, body))
+            work.append(CountingHasher.work)
 
         assert {answer.status_code for answer in answers} == {401}
-        (told,) = {answer.json()["detail"] for answer in answers}
-        assert "check both, or register" in told
+        assert len({answer.content for answer in answers}) == 1
+        assert "check both, or register" in answers[0].json()["detail"]
+        told = [dict(answer.headers) | {"X-Request-ID": ""} for answer in answers]
+        assert all(headers == told[0] for headers in told)
+        assert work == [ITERATIONS] * len(work)
 
     def test_keeps_the_blanks_around_a_password(self, anyone: APIClient):
         password = f" {PASSWORD} "
