@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PROJECTS := user_project order_project product_project inventory_project
+SECURITY := any_request keys leaks throttles
 READY := .venv/.ready $(PROJECTS:%=%/.venv/.ready)
 .DEFAULT_GOAL := help
 
@@ -26,15 +27,26 @@ test: setup .venv/.ready-to-test ## run every suite, on each engine that is reac
 faults: setup .venv/.ready-to-test ## kill, cut and fill up the estate, and judge; LONG=1 for all, SEED=N to repeat
 	@.venv/bin/python -m tests.faults $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
+security: setup .venv/.ready-to-test ## ask it anything, change its keys, break it, read its logs; LONG=1 for ten times as much
+	@.venv/bin/python -m pytest -q -s $(SECURITY:%=tests/estate/test_%.py)
+
 bench: setup .venv/.ready-to-test ## measure it against the limits of this machine; QUICK=1 in three minutes
 	@.venv/bin/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
-lint: setup .venv/.ready-to-test ## ruff, mypy in strict mode, import-linter
+lint: setup .venv/.ready-to-test ## ruff, bandit, mypy in strict mode, import-linter
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/bandit --quiet --configfile pyproject.toml --recursive contracts docker $(PROJECTS)
 	@.venv/bin/mypy -p contracts -p tests
 	@for project in $(PROJECTS); do echo "$$project" && (cd $$project && DEBUG=1 .venv/bin/mypy .) || exit 1; done
 	@PYTHONPATH=user_project:order_project:product_project:inventory_project .venv/bin/lint-imports
+
+# A package that no advisory is known of, because nobody could be asked, has not been audited: --strict.
+audit: setup .venv/.ready-to-test ## look every pinned package up among the known vulnerabilities (asks pypi.org)
+	@for file in tests/requirements-test.txt $(PROJECTS:%=%/requirements.txt); do \
+		echo "$$file" && grep -v '^-e' $$file > .venv/to-audit.txt && \
+		.venv/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+			--requirement .venv/to-audit.txt || exit 1; done
 
 requirements: .venv/.ready ## pin the newest versions that fit each pyproject.toml
 	@for project in $(PROJECTS); do (cd $$project && $(PIN) --extra test pyproject.toml -o requirements.txt) || exit 1; done
@@ -70,4 +82,4 @@ setup:
 PIN := $(CURDIR)/.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo up down test faults bench lint requirements clean setup
+.PHONY: help demo up down test faults security bench audit lint requirements clean setup

@@ -89,7 +89,7 @@ def ann_registers(scene: Scene) -> str:
     password = secrets.token_urlsafe(12)
     body = {"email": scene.email, "name": "Ann", "password": password, "phone": "+49 30 1234567"}
     ann = scene.ask("POST", "user", "users/", expect=201, json=body)
-    scene.made["ann"] = ann["id"]
+    scene.made |= {"ann": ann["id"], "password": password}
     scene.log_in("ann", scene.email, password)
     return f"201, version {ann['version']}"
 
