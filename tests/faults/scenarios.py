@@ -1,7 +1,9 @@
 """Which scenarios there are, by name; each module of this folder adds its own here."""
 
 from tests.faults.broker import broker_embedded, broker_rabbitmq
+from tests.faults.clocks import clocks_embedded, clocks_postgresql
 from tests.faults.database import database_mongodb, database_postgresql
+from tests.faults.disk import disk_embedded, disk_postgresql
 from tests.faults.drift import drift_embedded, drift_mongodb, drift_postgresql
 from tests.faults.kills import kills_embedded, kills_mongodb, kills_postgresql
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
@@ -39,11 +41,17 @@ SCENARIOS: dict[str, Scenario] = {
     "broker-rabbitmq": broker_rabbitmq,
     "database-postgresql": database_postgresql,
     "database-mongodb": database_mongodb,
+    "clocks-embedded": clocks_embedded,
+    "clocks-postgresql": clocks_postgresql,
+    "disk-embedded": disk_embedded,
+    "disk-postgresql": disk_postgresql,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
 LONG_ONLY: frozenset[str] = frozenset(
     {
+        "disk-postgresql",
+        "clocks-postgresql",
         "broker-rabbitmq",
         "database-postgresql",
         "database-mongodb",
