@@ -1,4 +1,4 @@
-"""SIGKILL to every part of the estate, at random moments under load: nothing is lost by it."""
+"""SIGKILL to every part of the estate under load, at random and at named points: none loses."""
 
 import time
 from collections import Counter
@@ -9,14 +9,17 @@ from functools import partial
 import psutil
 import psycopg
 from tests.faults.books import read_books, rest
-from tests.faults.deployment import Deployment, deploy
+from tests.faults.deployment import KINDS, Deployment, deploy
+from tests.faults.inject import CRASH_POINTS, CrashPoint, crashes, environment
 from tests.faults.judge import judge
 from tests.faults.load import Load
 from tests.faults.run import Run, Scenario
 
-EVENTS, KILLS = 50_000, 30  # of each deployment in the short run
-LONG_KILLS = 40  # of each deployment and seed in the long one
-LONGEST_PAUSE_SECONDS = 1.5
+EVENTS, KILLS = 50_000, 30  # of each deployment and seed
+LONGEST_PAUSE_SECONDS = 1.0
+CRASH_SECONDS = 60  # until a process is there and somebody comes by its crash point, under load
+USUAL_CRASH_SECONDS = 6  # to start a process anew, and for somebody to come by
+CHILD_SECONDS = 10
 # RabbitMQ 3.10 may lose a quorum queue that was declared so lately (rabbitmq/ra#443).
 YOUNG_BROKER_SECONDS = 15
 
@@ -52,38 +55,78 @@ TARGETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """One of the schedule: whom, after which pause, and how long until it is started again."""
+    """One of the schedule: whom, after which pause, and how long until it is started again.
+
+    With a `crash_point` it is killed to be started anew as one that kills itself there, the
+    `occasion`th time that it comes by; `whole` if its parent and siblings go with it.
+    """
 
     target: str
     pause: float
     downtime: float
+    crash_point: str = ""
+    occasion: int = 1
+    whole: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.target} at {self.crash_point}" if self.crash_point else self.target
 
 
-def schedule(run: Run, kind: str, kills: int) -> list[Kill]:
-    """The same for the same seed: every target at least once, the rest by their weights."""
+def schedule(run: Run, kind: str) -> list[Kill]:
+    """The same for the same seed: each target once, half of the crash points, and more at random.
+
+    Who is to die at a crash point is killed first, to be started as one that will: these are two.
+    """
     weights = TARGETS[kind]
-    targets = [*weights, *run.random.choices(list(weights), list(weights.values()), k=kills)]
-    targets = targets[:kills]
-    run.random.shuffle(targets)
+    points = list(points_of(kind).items())[(run.seed + list(KINDS).index(kind)) % 2 :: 2]
+    left = max(0, KILLS - len(weights) - 2 * len(points))
+    more = run.random.choices(list(weights), list(weights.values()), k=left)
+    planned = [
+        *((target, "") for target in [*weights, *more]),
+        *((point.processes[0], name) for name, point in points),
+    ]
+    run.random.shuffle(planned)
     return [
         Kill(
             target=target,
             pause=run.random.uniform(0.1, LONGEST_PAUSE_SECONDS),
             downtime=run.random.choice((0.0, 0.0, 0.3, 1.0)),
+            crash_point=crash_point,
+            occasion=run.random.randint(1, 3),
+            whole=run.random.random() < 0.5,
         )
-        for target in targets
+        for target, crash_point in planned
     ]
+
+
+def points_of(kind: str) -> dict[str, CrashPoint]:
+    """The crash points that processes of a deployment come by."""
+    is_in_redis = KINDS[kind].is_stock_in_redis
+    processes = {target.partition(", ")[0] for target in TARGETS[kind]}
+    elsewhere = {
+        "inventory-reserve-before-commit" if is_in_redis else "ledger-commit-before-forget"
+    }
+    if kind == "embedded":
+        elsewhere.add("relay-delete-before-commit")  # SQLite commits each statement by itself
+    return {
+        name: point
+        for name, point in CRASH_POINTS.items()
+        if point.processes[0] in processes and name not in elsewhere
+    }
 
 
 def kills(run: Run, *, kind: str) -> None:
     """Whatever is killed, no committed change is lost and no effect happens twice."""
     with deploy(run, kind) as deployment:
         begun = time.monotonic()
-        planned = schedule(run, kind, LONG_KILLS if run.is_long else KILLS)
-        seconds = sum(each.pause + each.downtime for each in planned)
+        planned = schedule(run, kind)
+        seconds = sum(
+            each.pause + each.downtime + USUAL_CRASH_SECONDS * bool(each.crash_point)
+            for each in planned
+        )
         with Load(run=run, deployment=deployment, events=EVENTS, seconds=seconds) as load:
             load.begin()
-            run.say(f"to be killed: {told(Counter(each.target for each in planned))}")
+            run.say(f"to be killed: {told(Counter(map(str, planned)))}")
             for each in planned:
                 if each.target == "rabbitmq":
                     wait(begun + YOUNG_BROKER_SECONDS - time.monotonic(), deployment)
@@ -98,23 +141,47 @@ def carry_out(kill: Kill, run: Run, deployment: Deployment) -> None:
     name, _, how = kill.target.partition(", ")
     if how == "a child":
         kill_child(name, run, deployment)
+        return
+    (deployment.kill_alone if how == "alone" else deployment.kill)(name)
+    run.count("kills")
+    wait(kill.downtime, deployment, but=name)
+    if kill.crash_point:
+        crash(kill, run, deployment)
     else:
-        (deployment.kill_alone if how == "alone" else deployment.kill)(name)
-        run.count("kills")
-        wait(kill.downtime, deployment, but=name)
         deployment.restart(name)
+
+
+def crash(kill: Kill, run: Run, deployment: Deployment) -> None:
+    """Start it again as one that kills itself at its crash point, and wait until it has."""
+    notes = run.folder / f"{kill.crash_point}.notes"
+    deployment.restart(
+        kill.target,
+        **environment(
+            crash_at=kill.crash_point, occasion=kill.occasion, whole=kill.whole, notes=notes
+        ),
+    )
+    deadline = time.monotonic() + CRASH_SECONDS
+    while not crashes(notes) and time.monotonic() < deadline:
+        wait(0.1, deployment)
+    run.count("kills", crashes(notes))
+    run.count("at crash points", crashes(notes))
+    if not crashes(notes):
+        run.expect(False, f"somebody comes by {kill.crash_point} within {CRASH_SECONDS} s")
 
 
 def kill_child(name: str, run: Run, deployment: Deployment) -> None:
     """SIGKILL to one that works for another: of PostgreSQL, to the backend of a session."""
-    children = sorted(deployment.children(name), key=lambda child: child.pid)
-    if name == "postgresql":
-        backends = sessions_of(deployment)
-        children = [child for child in children if child.pid in backends]
-    if children:
-        with suppress(psutil.NoSuchProcess):
+    deadline = time.monotonic() + CHILD_SECONDS
+    while time.monotonic() < deadline:
+        children = sorted(deployment.children(name), key=lambda child: child.pid)
+        if name == "postgresql":
+            backends = sessions_of(deployment)
+            children = [child for child in children if child.pid in backends]
+        with suppress(psutil.NoSuchProcess, IndexError):
             run.random.choice(children).kill()
             run.count("kills")
+            return
+        wait(0.1, deployment)  # it was started a moment ago
 
 
 def sessions_of(deployment: Deployment) -> set[int]:

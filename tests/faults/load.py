@@ -1,5 +1,6 @@
 """What the estate is asked for while it is under fault, and what it acknowledged."""
 
+import itertools
 import json
 import subprocess
 import time
@@ -30,6 +31,7 @@ SKUS = ("TENT-2P", "MAT-AIR", "STOVE-GAS", "MUG-ENAMEL", "LAMP-HEAD", "PACK-45",
 SCARCE = frozenset({"TENT-4P"})
 DELIVERED = 5000
 CUSTOMERS = 12
+NEWCOMER_SECONDS = 1.0  # between two; to hash a password takes half of that
 ANSWER_SECONDS = 10  # what one request may take
 PATIENCE_SECONDS = 90  # for how long a client goes on asking for one answer
 FINISH_SECONDS = 240  # for how long the writers may go on after the last fault
@@ -51,6 +53,7 @@ class Load:
     placed: list[Placed] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     customers: list[str] = field(default_factory=list)
+    registered: dict[str, Person] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
     _processes: list[psutil.Popen] = field(default_factory=list)
@@ -76,12 +79,17 @@ class Load:
                 if sku not in SCARCE:
                     staff.receive(sku, DELIVERED)
         with ThreadPoolExecutor(2) as pool:
-            self.customers = list(pool.map(self._register, range(CUSTOMERS)))
+            self.customers = list(pool.map(self._register_buyer, range(CUSTOMERS)))
         for number in range(self.writers):
             self._processes.append(self._start_writer(number))
-        for number in range(self.buyers):
-            thread = Thread(target=self._buy, args=[number], daemon=True)
-            self._threads.append(thread)
+        self._threads = [
+            *(
+                Thread(target=self._buy, args=[number], daemon=True)
+                for number in range(self.buyers)
+            ),
+            Thread(target=self._come, daemon=True),
+        ]
+        for thread in self._threads:
             thread.start()
 
     def end(self) -> None:
@@ -104,8 +112,8 @@ class Load:
                 thread.join(0.1)
 
     def acknowledged(self) -> dict[str, Person]:
-        """The last state of each user that a writer was told to be committed."""
-        people: dict[str, Person] = {}
+        """The last state of each user that somebody was told to be committed."""
+        people = dict(self.registered)
         for number in range(self.writers):
             for line in self._journal(number).read_text().splitlines():
                 for user_id, version, email, name, is_deleted in json.loads(line):
@@ -152,16 +160,21 @@ class Load:
                 start_new_session=True,  # a Ctrl-C at the terminal is for the one who started us
             )
 
-    def _register(self, number: int) -> str:
-        body = {
-            "email": f"buyer{number}@example.com",
-            "name": f"Buyer {number}",
-            "password": f"{self.run.seed}-Freehold-{number}-x",
-        }
-        url = f"{self.deployment.estate.url('user')}/api/v1/users/"
-        answer = requests.post(url, json=body, timeout=ANSWER_SECONDS)
-        answer.raise_for_status()
-        return str(answer.json()["id"])
+    def _register_buyer(self, number: int) -> str:
+        with Client(self) as client:
+            return client.register(f"buyer{number}@example.com") or ""
+
+    def _come(self) -> None:
+        """Register one newcomer after the other."""
+        with Client(self) as client:
+            for number in itertools.count():
+                if self._stop.wait(NEWCOMER_SECONDS):
+                    return
+                try:
+                    client.register(f"newcomer{number}@example.com")
+                except NotInTime as error:
+                    self.run.failures.append(str(error))
+                    return
 
     def _buy(self, number: int) -> None:
         random = Random(f"{self.run.seed} buyer {number}")  # noqa: S311  # it draws orders
@@ -211,6 +224,17 @@ class Client:
         time.sleep(pause)
         return Placed(customer=customer, key=key, lines=lines, ids=frozenset(ids - {""}))
 
+    def register(self, email: str) -> str | None:
+        """The id of a new user; None where the answer was lost and the next says: it is taken."""
+        name = email.partition("@")[0]
+        body = {"email": email, "name": name, "password": f"{self.load.run.seed}-Freehold-x-9"}
+        status, user = self.ask("POST", "user", "users/", "", {201, 400}, json=body)
+        if status == 400:
+            return None
+        with self.load._lock:
+            self.load.registered[user["id"]] = Person(user["version"], email, name, False)
+        return str(user["id"])
+
     def place(
         self, customer: str, lines: dict[str, int], key: str, *, loses_answer: bool
     ) -> tuple[int, dict[str, Any]]:
@@ -251,7 +275,9 @@ class Client:
         self, method: str, service: str, path: str, who: str, seconds: float, **request: Any
     ) -> requests.Response | None:
         """One request; None where there was no answer. Whatever was answered is counted."""
-        headers = {"Authorization": f"Bearer {self.tokens[who]}"} | request.pop("headers", {})
+        headers = dict(request.pop("headers", {}))
+        if who:
+            headers["Authorization"] = f"Bearer {self.tokens[who]}"
         url = f"{self.load.deployment.estate.url(service)}/api/v1/{path}"
         answer = None
         with suppress(requests.RequestException):
