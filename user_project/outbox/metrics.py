@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 EVENTS_PUBLISHED = Counter(
     "freehold_outbox_events_published", "Events that the relay has brought to the broker."
 )
+PUBLISH_FAILURES = Counter(
+    "freehold_outbox_publish_failures", "Times that the broker took nothing of what it was given."
+)
 
 
 class OutboxCollector(Collector):

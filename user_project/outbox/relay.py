@@ -12,7 +12,7 @@ from django_guid import clear_guid, set_guid
 
 from outbox.claims import Change, claim_changes, forget_changes
 from outbox.events import events_for
-from outbox.metrics import EVENTS_PUBLISHED
+from outbox.metrics import EVENTS_PUBLISHED, PUBLISH_FAILURES
 from outbox.publisher import NotDelivered, Publisher
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ def run(publisher: Publisher, stop: "SimpleQueue[int]") -> None:
             relayed = relay_batch(publisher)
         except (NotDelivered, DatabaseError) as error:
             connection.close()
+            PUBLISH_FAILURES.inc(isinstance(error, NotDelivered))
             pause = min(max(pause * 2, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
             logger.warning("events stay in the outbox, next try in %.1f s: %s", pause, error)
         else:

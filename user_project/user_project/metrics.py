@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""What Prometheus reads: from the web process, and from a port of the relay's own."""
 
 import os
 
@@ -10,13 +10,19 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from outbox.metrics import OutboxCollector
 
 
+def counted() -> CollectorRegistry:
+    """What this process counted, or all that share a PROMETHEUS_MULTIPROC_DIR."""
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)
+    else:
+        registry.register(REGISTRY)
+    return registry
+
+
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The metrics of this process, or of all that share a PROMETHEUS_MULTIPROC_DIR."""
-    scraped = CollectorRegistry()
+    """What was counted, and what the outbox holds now."""
+    scraped = counted()
     scraped.register(OutboxCollector())
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(scraped)
-    else:
-        scraped.register(REGISTRY)
     return HttpResponse(generate_latest(scraped), content_type=CONTENT_TYPE_LATEST)

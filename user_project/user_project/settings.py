@@ -321,6 +321,10 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo must not make a queue
 
+# The relay has no HTTP: where METRICS_PORT is set, it tells there what it counted.
+METRICS_PORT = env.int("METRICS_PORT", default=0)
+METRICS_HOST = env.str("HOST", default="127.0.0.1")
+
 DJANGO_GUID = {
     "GUID_HEADER_NAME": "X-Request-ID",
     "VALIDATE_GUID": True,

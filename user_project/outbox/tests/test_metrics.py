@@ -1,8 +1,11 @@
 """The outbox in /metrics."""
 
+import socket
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from django.db import OperationalError, connection
@@ -80,3 +83,25 @@ def test_what_the_relay_published_is_told_by_the_web_process(
 
     assert scraped(page)["freehold_outbox_events_published_total"] == 2, errors
     assert scraped(page)["freehold_outbox_pending_events"] == 0
+
+
+def test_what_the_relay_failed_at_is_told_on_its_own_port(start: Manage, ann: User, tmp_path: Path):
+    """Nobody is subscribed, so that the broker takes nothing."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/metrics"
+
+    start("relay", METRICS_PORT=str(port), PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+
+    def failures() -> float:
+        try:
+            page = urlopen(url, timeout=1).read().decode()  # noqa: S310
+        except OSError:
+            return 0
+        return scraped(page).get("freehold_outbox_publish_failures_total", 0)
+
+    deadline = time.monotonic() + 30
+    while not failures() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert failures() >= 1

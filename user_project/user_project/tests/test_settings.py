@@ -16,7 +16,7 @@ from django.core.management import call_command
 from conftest import PROJECT
 from user_project.keys import generate_key_set, public_key_set
 
-PROCESS = {"HOST", "PORT", "WEB_CONCURRENCY", "PROMETHEUS_MULTIPROC_DIR"}  # not for settings.py
+PROCESS = {"PORT", "WEB_CONCURRENCY", "PROMETHEUS_MULTIPROC_DIR"}  # not for settings.py
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -4,11 +4,14 @@ import signal
 from queue import SimpleQueue
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
+from prometheus_client import start_http_server
 
 from outbox.publisher import NotDelivered, Publisher
 from outbox.relay import drain, run
+from user_project.metrics import counted
 
 
 class Command(BaseCommand):
@@ -30,5 +33,7 @@ class Command(BaseCommand):
         stop: SimpleQueue[int] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _: stop.put(received))
+        if settings.METRICS_PORT:
+            start_http_server(settings.METRICS_PORT, settings.METRICS_HOST, counted())
         run(publisher, stop)
         publisher.close()
