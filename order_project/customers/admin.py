@@ -1,18 +1,21 @@
-"""The copy and the rejected events, for staff: to look at, and to try again."""
+"""The copy, and the rejected events, which staff look at, try again or dismiss."""
 
 import json
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from customers.events import BadEvent
 from customers.models import Customer, RejectedEvent
-from customers.operations import retry_rejected
+from customers.operations import dismiss_rejected, retry_rejected
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -46,18 +49,29 @@ class CustomerAdmin(ReadOnlyAdmin):
             return super().get_search_results(request, queryset, search_term)
 
 
+class DismissalForm(forms.Form):
+    reason = forms.CharField(
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="Why it need not be applied, for the history. Do not name the person.",
+    )
+
+
 @admin.register(RejectedEvent)
 class RejectedEventAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "error", "resolved_at", "resolved_by"]
+    list_display = ["received_at", "error", "user_id", "resolved_at", "resolved_by", "dismissed"]
     list_filter = [("resolved_at", admin.EmptyFieldListFilter), "received_at"]
     search_fields = ["error", "payload"]
     ordering = ["-received_at"]
-    fields = ["error", "readable_payload", "received_at", "resolved_at", "resolved_by"]
+    fields = [
+        *("error", "user_id", "readable_payload", "received_at"),
+        *("resolved_at", "resolved_by", "dismissal_reason"),
+    ]
     readonly_fields = ["readable_payload"]
-    actions = ["retry"]
+    actions = ["retry", "dismiss"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may change rejected events may retry them, but nobody edits one."""
+        """Whoever may change rejected events may retry or dismiss them, but nobody edits one."""
         return obj is None and admin.ModelAdmin.has_change_permission(self, request)
 
     @admin.display(description="payload")
@@ -67,6 +81,10 @@ class RejectedEventAdmin(ReadOnlyAdmin):
         except ValueError:
             text = rejected.payload
         return format_html("<pre>{}</pre>", text)
+
+    @admin.display(description="dismissed", boolean=True)
+    def dismissed(self, rejected: RejectedEvent) -> bool | None:
+        return bool(rejected.dismissal_reason) if rejected.resolved_at else None
 
     @admin.action(description="Retry the selected rejected events", permissions=["change"])
     def retry(self, request: HttpRequest, queryset: QuerySet[RejectedEvent]) -> None:
@@ -81,3 +99,30 @@ class RejectedEventAdmin(ReadOnlyAdmin):
                 outcome, level = "Retried and applied.", messages.SUCCESS
             self.log_change(request, rejected, outcome)
             self.message_user(request, f"{rejected}: {outcome}", level)
+
+    @admin.action(description="Dismiss the selected rejected events", permissions=["change"])
+    def dismiss(
+        self, request: HttpRequest, queryset: QuerySet[RejectedEvent]
+    ) -> HttpResponse | None:
+        """Asks for the reason, then lets each selected one be that nobody has resolved."""
+        unresolved = queryset.filter(resolved_at=None)
+        is_sent = "dismiss" in request.POST
+        form = DismissalForm(request.POST if is_sent else None)
+        if is_sent and form.is_valid():
+            for rejected in unresolved:
+                self.dismiss_one(request, rejected, form.cleaned_data["reason"])
+            return None
+        context = self.admin_site.each_context(request) | {
+            "title": "Dismiss rejected events",
+            "opts": self.opts,
+            "form": form,
+            "rejected_events": unresolved.order_by("-received_at"),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/customers/rejectedevent/dismiss.html", context)
+
+    def dismiss_one(self, request: HttpRequest, rejected: RejectedEvent, reason: str) -> None:
+        by = request.user.get_username()
+        if dismiss_rejected(rejected=rejected, reason=reason, by=by, now=timezone.now()):
+            self.log_change(request, rejected, f"Dismissed: {reason}")
+            self.message_user(request, f"{rejected}: dismissed.", messages.SUCCESS)

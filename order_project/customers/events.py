@@ -10,7 +10,7 @@ from customers.projection import Row, UnfitUser
 
 
 class BadEvent(ValueError):
-    """An event that cannot be applied as it is; says why."""
+    """An event that cannot be applied as it is; says why without quoting it, for logs to keep."""
 
 
 class ReadEvent(NamedTuple):
@@ -25,7 +25,7 @@ class ReadEvent(NamedTuple):
         try:
             event = msgspec.convert(payload, UserEvent)
             if event.subject != event.data.id:
-                raise BadEvent(f"the subject {event.subject!r} is not the id of the data")
+                raise BadEvent("the subject is not the id of the data")
             row = Row.of(event.data, now=now, changed_at=moment(event.time))
         except (msgspec.ValidationError, UnfitUser) as error:
             raise BadEvent(str(error)) from error
@@ -40,4 +40,4 @@ def moment(text: str) -> datetime:
             return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise BadEvent(f"the time {text!r} is not ISO 8601 with an offset")
+    raise BadEvent("the time is not ISO 8601 with an offset")

@@ -1,11 +1,12 @@
 """The read-only copy of user_project's users, and the events that could not be applied to it."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, NoReturn, Self
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from contracts.users import User
@@ -103,24 +104,49 @@ class RejectedEventQuerySet(models.QuerySet["RejectedEvent"]):
     def unresolved(self) -> Self:
         return self.filter(resolved_at=None)
 
+    def with_payload(self) -> Self:
+        """Those of which nothing was taken for someone who was erased, or not all."""
+        return self.exclude(payload="")
+
+    def maybe_about(self, user_ids: Collection[uuid.UUID]) -> Self:
+        """Those about one of these users, and those that do not say about whom they are."""
+        return self.with_payload().filter(Q(user_id__in=user_ids) | Q(user_id=None))
+
 
 class RejectedEvent(models.Model):
     """An event, or a whole message, that could not be applied; kept until staff have dealt with it.
 
-    The id is made from the payload: what is delivered twice is rejected once.
+    The id is made from the payload: what is delivered twice is rejected once. Nothing but the
+    payload holds personal data, and that is emptied when the person is erased.
     """
 
     id = models.UUIDField(primary_key=True, editable=False, db_column=KEY)
-    payload = models.TextField(help_text="As received: JSON, unless that was the trouble.")
+    user_id = models.UUIDField(
+        null=True, blank=True, help_text="Whom it is about, where it is about one and says so."
+    )
+    payload = models.TextField(
+        help_text="As received: JSON, unless that was the trouble. Empty once someone in it was "
+        "erased."
+    )
     error = models.TextField(help_text="Why it was not applied.")
     received_at = MomentField(default=timezone.now)
     resolved_at = MomentField(null=True, blank=True)
     resolved_by = models.CharField(max_length=150, blank=True)
+    dismissal_reason = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        help_text="Why staff let it be; empty where it was applied.",
+    )
 
     objects = RejectedEventQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["received_at"], name="rejected_received")]
+        indexes = [
+            models.Index(fields=["received_at"], name="rejected_received"),
+            # Whoever is erased is looked for here.
+            models.Index(fields=["user_id"], name="rejected_user"),
+        ]
 
     def __str__(self) -> str:
         return f"rejected {self.received_at:%Y-%m-%d %H:%M}: {self.error[:60]}"

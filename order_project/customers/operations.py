@@ -16,6 +16,7 @@ from clients.users import fetch_user_page, fetch_users
 from contracts.users import User
 from customers import metrics, projection
 from customers.drift import PAGE, Drift, batches, confirm
+from customers.erasure import overwrite_log, scrub_latecomers, scrub_rejected, user_of
 from customers.events import BadEvent, ReadEvent
 from customers.models import Customer, RejectedEvent
 from customers.projection import Row
@@ -58,15 +59,18 @@ def apply_users(*, users: Iterable[User], now: datetime) -> Applied:
     Raises UnfitUser, and writes none, where the copy cannot hold one of them.
     """
     now = to_milliseconds(now)
-    return _project([Row.of(user, now=now) for user in users])
+    return _project([Row.of(user, now=now) for user in users], now=now)
 
 
-def _project(rows: Sequence[Row]) -> Applied:
+def _project(rows: Sequence[Row], *, now: datetime) -> Applied:
     newest: dict[uuid.UUID, Row] = {}
     for row in rows:
         known = newest.setdefault(row.id, row)
         if row.version > known.version:
             newest[row.id] = row
+    if erased := {row.id for row in newest.values() if row.is_deleted}:
+        scrub_rejected(user_ids=erased, now=now)
+        transaction.on_commit(overwrite_log)
     applied = projection.upsert_newer(sorted(newest.values(), key=lambda row: row.id.int))
     return Applied(applied=applied, stale=len(rows) - applied)
 
@@ -78,22 +82,24 @@ def apply_user_events(*, payloads: Sequence[object], now: datetime) -> Applied:
     """
     now = to_milliseconds(now)
     events: list[ReadEvent] = []
-    refused: list[tuple[str, str]] = []
+    refused: list[RejectedEvent] = []
     for payload in payloads:
         try:
             events.append(ReadEvent.of(payload, now=now))
         except BadEvent as error:
-            refused.append((json.dumps(payload), str(error)))
+            refused.append(_rejected(payload, str(error), now))
     try:
         with transaction.atomic():
-            applied = _project([event.row for event in events])
+            applied = _project([event.row for event in events], now=now)
             _reject(refused, now)
     except Exception as error:
         if is_outage(error):
             raise
         logger.warning("%d events fail together: %s", len(payloads), type(error).__name__)
         if len(payloads) == 1:
-            _reject([(json.dumps(payloads[0]), repr(error))], now)
+            # Its own words would quote the event.
+            reason = f"the database refuses it: {type(error).__name__}"
+            _reject([_rejected(payloads[0], reason, now)], now)
             return _count(Applied(rejected=1))
         alone = (apply_user_events(payloads=[payload], now=now) for payload in payloads)
         return sum(alone, Applied())
@@ -113,32 +119,84 @@ def _count(applied: Applied) -> Applied:
 def reject_message(*, body: bytes | str, error: str, now: datetime) -> None:
     """Keep a message of which nothing could be applied, where staff can see it."""
     text = body if isinstance(body, str) else body.decode(errors="backslashreplace")
-    _reject([(text.replace("\0", "\\0"), error)], now)
+    text = text.replace("\0", "\\0")
+    row = RejectedEvent(id=uuid.uuid5(REJECTED, text), payload=text, error=error, received_at=now)
+    _reject([row], now)
     _count(Applied(rejected=1))
 
 
-def _reject(refused: Iterable[tuple[str, str]], now: datetime) -> None:
-    rows = {}
-    for payload, error in refused:
-        row_id = uuid.uuid5(REJECTED, payload)
-        rows[row_id] = RejectedEvent(id=row_id, payload=payload, error=error, received_at=now)
+def _rejected(payload: object, error: str, now: datetime) -> RejectedEvent:
+    text = json.dumps(payload)
+    return RejectedEvent(
+        id=uuid.uuid5(REJECTED, text),
+        user_id=user_of(payload),
+        payload=text,
+        error=error,
+        received_at=now,
+    )
+
+
+def _reject(refused: Iterable[RejectedEvent], now: datetime) -> None:
+    rows = {row.id: row for row in refused}
     if rows:
         known = RejectedEvent.objects.filter(id__in=rows).values_list("id", flat=True)
-        RejectedEvent.objects.bulk_create([rows[row_id] for row_id in rows.keys() - set(known)])
+        news = [rows[row_id] for row_id in rows.keys() - set(known)]
+        scrub_latecomers(news, now=now)
+        RejectedEvent.objects.bulk_create(news)
 
 
 def retry_rejected(*, rejected: RejectedEvent, by: str, now: datetime) -> None:
-    """Apply a rejected event once more and note who had it resolved; raises BadEvent."""
+    """Apply a rejected event, or a whole message, once more and note who had it resolved.
+
+    Raises BadEvent. Events of a message that cannot be applied are then rejected one by one.
+    """
+    if not rejected.payload:
+        raise BadEvent("someone in it was erased, and with them what it said")
     try:
         payload = json.loads(rejected.payload)
     except ValueError as error:
         raise BadEvent(f"the message is not JSON: {error}") from error
-    event = ReadEvent.of(payload, now=to_milliseconds(now))
-    with transaction.atomic():
-        _project([event.row])
-        RejectedEvent.objects.unresolved().filter(pk=rejected.pk).update(
-            resolved_at=now, resolved_by=by
-        )
+    match payload:
+        case [[[*events]], {}, {}]:
+            apply_user_events(payloads=events, now=now)
+        case _:
+            event = ReadEvent.of(payload, now=to_milliseconds(now))
+            try:
+                with transaction.atomic():
+                    _project([event.row], now=now)
+            except (DataError, IntegrityError) as error:
+                raise BadEvent(f"the database refuses it: {type(error).__name__}") from error
+    RejectedEvent.objects.unresolved().filter(pk=rejected.pk).update(
+        resolved_at=now, resolved_by=by
+    )
+
+
+@dataclass(slots=True)
+class Retried:
+    """What became of rejected events that were tried again."""
+
+    applied: int = 0
+    in_vain: Counter[str] = field(default_factory=Counter)  # by the reason
+
+
+def retry_all_rejected(*, by: str, now: datetime) -> Retried:
+    """Try all again that nobody has resolved, the oldest first."""
+    retried = Retried()
+    waiting = RejectedEvent.objects.unresolved().order_by("received_at", "id")
+    for row_id in list(waiting.values_list("id", flat=True)):
+        for rejected in RejectedEvent.objects.unresolved().filter(id=row_id):
+            try:
+                retry_rejected(rejected=rejected, by=by, now=now)
+                retried.applied += 1
+            except BadEvent as error:
+                retried.in_vain[str(error)] += 1
+    return retried
+
+
+def dismiss_rejected(*, rejected: RejectedEvent, reason: str, by: str, now: datetime) -> bool:
+    """Let a rejected event be, for a reason; tells whether nobody had resolved it before."""
+    unresolved = RejectedEvent.objects.unresolved().filter(pk=rejected.pk)
+    return bool(unresolved.update(resolved_at=now, resolved_by=by, dismissal_reason=reason))
 
 
 @dataclass(frozen=True, slots=True)

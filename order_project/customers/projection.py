@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import msgspec
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -43,7 +43,7 @@ class Row(NamedTuple):
         try:
             user_id = UUID(user.id)
         except ValueError:
-            raise UnfitUser(f"the id {user.id!r} is not a UUID") from None
+            raise UnfitUser("the id is not a UUID") from None
         if not 1 <= user.version <= LARGEST_VERSION:
             raise UnfitUser(f"the version {user.version} of {user.id} is not a positive bigint")
         for field, text, limit in (
@@ -139,8 +139,9 @@ def upsert_by_bulk_write(rows: Sequence[Row]) -> int:
         return int(result.upserted_count + result.modified_count)
     except BulkWriteError as error:
         failures = error.details["writeErrors"]
-        if any(failure["code"] != DUPLICATE_KEY for failure in failures):
-            raise
+        if codes := {failure["code"] for failure in failures} - {DUPLICATE_KEY}:
+            # Its own words would quote the users.
+            raise DatabaseError(f"the bulk write failed with codes {codes}") from None
         applied = int(error.details["nUpserted"] + error.details["nModified"])
         again = [UpdateOne(*updates[failure["index"]]) for failure in failures]
         return applied + int(collection.bulk_write(again, ordered=False).modified_count)

@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from clients.users import UsersUnavailable
-from customers import drift
+from customers import deadletters, drift
 from customers.drift import Drift
 from customers.operations import (
     Applied,
@@ -72,6 +72,13 @@ def persist(act: Callable[[], Result], *, wait: Callable[[float], None] = time.s
             wait(pause)
             waited += pause
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+@shared_task
+def collect_dead_letters() -> None:
+    """Bring to the admin what RabbitMQ put aside."""
+    if collected := deadletters.collect_dead_letters():
+        logger.warning("%d dead letters wait for staff in the admin", collected)
 
 
 @shared_task

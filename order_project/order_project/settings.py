@@ -303,6 +303,7 @@ CELERY_DB_REUSE_MAX = 1000  # tasks a database connection; Celery's default is o
 RESUME_SECONDS = env.int("RESUME_SECONDS", default=5)
 VERIFY_RECENT_SECONDS = env.int("VERIFY_RECENT_SECONDS", default=300)
 COPY_LAG_SECONDS = env.float("COPY_LAG_SECONDS", default=2)  # by when an event has arrived
+DEAD_LETTERS_SECONDS = env.int("DEAD_LETTERS_SECONDS", default=60)
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file: all of this may run once more
 CELERY_BEAT_SCHEDULE = {
     "resume pending orders": {
@@ -321,6 +322,12 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
 }
+if BROKER_DEAD_LETTERS:
+    CELERY_BEAT_SCHEDULE["collect dead letters"] = {
+        "task": "customers.tasks.collect_dead_letters",
+        "schedule": DEAD_LETTERS_SECONDS,
+        "options": {"expires": DEAD_LETTERS_SECONDS},
+    }
 
 # The other services, and how long to wait for them.
 USER_URL = env.str("USER_URL", default="http://127.0.0.1:8001")

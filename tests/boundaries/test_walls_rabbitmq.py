@@ -29,7 +29,7 @@ QUEUES = [queue["name"] for queue in DEFINITIONS["queues"]]
 STRANGER = "billing.user-events"  # the queue of a service that is to come
 READABLE: dict[str, set[str]] = {
     "user_service": set(),
-    "order_service": {"order.user-events", "order.tasks"},
+    "order_service": {"order.user-events", "order.tasks", "order.dead"},
     "order_owner": set(QUEUES),
 }
 PROCESSES = ["user_service", "order_service"]

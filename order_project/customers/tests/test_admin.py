@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from contracts import users
 from customers.models import Customer, RejectedEvent
-from customers.operations import apply_user_events, apply_users
+from customers.operations import apply_user_events, apply_users, reject_message
 from customers.tests.events import event_of
 
 CUSTOMERS = "/admin/customers/customer/"
@@ -42,6 +42,11 @@ def reject(event: dict[str, Any]) -> RejectedEvent:
 
 def retry(client: Client, rejected: RejectedEvent) -> Any:
     data = {"action": "retry", "_selected_action": [str(rejected.pk)]}
+    return client.post(REJECTED, data, follow=True)
+
+
+def dismiss(client: Client, rejected: RejectedEvent, **form: str) -> Any:
+    data = {"action": "dismiss", "_selected_action": [str(rejected.pk)]} | form
     return client.post(REJECTED, data, follow=True)
 
 
@@ -128,6 +133,53 @@ class TestRejectedEventAdmin:
 
         rejected.refresh_from_db()
         assert b"Retry the selected" not in page.content
+        assert rejected.resolved_at is None
+
+    def test_retries_a_whole_message(self, admin: Client, ann: Any, bo: Any) -> None:
+        body = json.dumps([[[event_of(ann.user), {"bad": 1}, event_of(bo.user)]], {}, {}])
+        reject_message(body=body, error="dead-lettered", now=timezone.now())
+        [rejected] = RejectedEvent.objects.all()
+
+        page = retry(admin, rejected).content.decode()
+
+        assert "Retried and applied." in page
+        assert list(Customer.objects.order_by("id").as_users()) == [ann.user, bo.user]
+        assert [each.payload for each in RejectedEvent.objects.unresolved()] == ['{"bad": 1}']
+
+    def test_dismisses_for_a_reason(self, admin: Client) -> None:
+        rejected = reject({"still": "bad"})
+
+        asked = dismiss(admin, rejected).content.decode()
+        empty = dismiss(admin, rejected, dismiss="Dismiss", reason=" ").content.decode()
+        rejected.refresh_from_db()
+        assert "Each of these stays as it is" in asked
+        assert "This field is required." in empty
+        assert rejected.resolved_at is None
+
+        page = dismiss(admin, rejected, dismiss="Dismiss", reason="A test of theirs.")
+
+        rejected.refresh_from_db()
+        assert b": dismissed." in page.content
+        assert rejected.resolved_at is not None
+        assert (rejected.resolved_by, rejected.dismissal_reason) == ("cleo", "A test of theirs.")
+        assert LogEntry.objects.get().get_change_message() == "Dismissed: A test of theirs."
+
+    def test_dismisses_nothing_that_is_resolved(self, admin: Client) -> None:
+        rejected = reject({"still": "bad"})
+        dismiss(admin, rejected, dismiss="Dismiss", reason="First.")
+
+        dismiss(admin, rejected, dismiss="Dismiss", reason="Second.")
+
+        rejected.refresh_from_db()
+        assert rejected.dismissal_reason == "First."
+        assert LogEntry.objects.count() == 1
+
+    def test_lets_only_those_dismiss_who_may_change(self, db: None) -> None:
+        rejected = reject({"still": "bad"})
+
+        dismiss(member("view_rejectedevent"), rejected, dismiss="Dismiss", reason="No.")
+
+        rejected.refresh_from_db()
         assert rejected.resolved_at is None
 
     @pytest.mark.usefixtures("joins")
