@@ -2,16 +2,24 @@
 
 from tests.faults.broker import broker_embedded, broker_rabbitmq
 from tests.faults.clocks import clocks_embedded, clocks_postgresql
+from tests.faults.crashpoints import (
+    crash_points_embedded,
+    crash_points_mongodb,
+    crash_points_postgresql,
+)
 from tests.faults.database import database_mongodb, database_postgresql
 from tests.faults.disk import disk_embedded, disk_postgresql
 from tests.faults.drift import drift_embedded, drift_mongodb, drift_postgresql
 from tests.faults.kills import kills_embedded, kills_mongodb, kills_postgresql
 from tests.faults.messages import messages_embedded, messages_mongodb, messages_rabbitmq
+from tests.faults.mutations import mutations
 from tests.faults.network import network_embedded, network_postgresql
+from tests.faults.outage import outage
 from tests.faults.relay import relay_embedded, relay_rabbitmq
 from tests.faults.run import Scenario
 from tests.faults.scarce import scarce_embedded, scarce_postgresql, scarce_redis
 from tests.faults.stock import stock_embedded, stock_mysql, stock_postgresql, stock_redis
+from tests.faults.twice import twice_embedded, twice_postgresql
 from tests.faults.worker import worker_embedded, worker_rabbitmq
 
 SCENARIOS: dict[str, Scenario] = {
@@ -45,6 +53,13 @@ SCENARIOS: dict[str, Scenario] = {
     "clocks-postgresql": clocks_postgresql,
     "disk-embedded": disk_embedded,
     "disk-postgresql": disk_postgresql,
+    "twice-embedded": twice_embedded,
+    "twice-postgresql": twice_postgresql,
+    "outage": outage,
+    "crash-points-embedded": crash_points_embedded,
+    "crash-points-postgresql": crash_points_postgresql,
+    "crash-points-mongodb": crash_points_mongodb,
+    "mutations": mutations,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
@@ -65,6 +80,8 @@ LONG_ONLY: frozenset[str] = frozenset(
         "scarce-embedded",
         "scarce-redis",
         "scarce-postgresql",
+        "crash-points-mongodb",
+        "mutations",
     }
 )
 
