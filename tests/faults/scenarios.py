@@ -20,6 +20,7 @@ from tests.faults.run import Scenario
 from tests.faults.scarce import scarce_embedded, scarce_postgresql, scarce_redis
 from tests.faults.stock import stock_embedded, stock_mysql, stock_postgresql, stock_redis
 from tests.faults.twice import twice_embedded, twice_postgresql
+from tests.faults.versions import versions
 from tests.faults.worker import worker_embedded, worker_rabbitmq
 
 SCENARIOS: dict[str, Scenario] = {
@@ -60,6 +61,7 @@ SCENARIOS: dict[str, Scenario] = {
     "crash-points-postgresql": crash_points_postgresql,
     "crash-points-mongodb": crash_points_mongodb,
     "mutations": mutations,
+    "versions": versions,
 }
 
 # What takes too long for CI; all others belong to the short run, too.
