@@ -84,6 +84,9 @@ LONG_ONLY: frozenset[str] = frozenset(
         "scarce-postgresql",
         "crash-points-mongodb",
         "mutations",
+        "outage",
+        "twice-embedded",
+        "twice-postgresql",
     }
 )
 
