@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from kombu import Exchange, Queue
 
 from order_project import keys
 from order_project.engines import MONGODB, database_at, readable
-from order_project.intervals import Every
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -304,16 +302,16 @@ RESUME_SECONDS = env.int("RESUME_SECONDS", default=5)
 VERIFY_RECENT_SECONDS = env.int("VERIFY_RECENT_SECONDS", default=300)
 COPY_LAG_SECONDS = env.float("COPY_LAG_SECONDS", default=2)  # by when an event has arrived
 DEAD_LETTERS_SECONDS = env.int("DEAD_LETTERS_SECONDS", default=60)
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file: all of this may run once more
+CELERY_BEAT_SCHEDULER = "order_project.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "resume pending orders": {
         "task": "orders.tasks.resume_orders",
-        "schedule": Every(timedelta(seconds=RESUME_SECONDS)),
+        "schedule": RESUME_SECONDS,
         "options": {"expires": RESUME_SECONDS},  # a worker that was away has one to do, not all
     },
     "verify recent customers": {
         "task": "customers.tasks.verify_recent_customers",
-        "schedule": Every(timedelta(seconds=VERIFY_RECENT_SECONDS)),
+        "schedule": VERIFY_RECENT_SECONDS,
         "options": {"expires": VERIFY_RECENT_SECONDS},
     },
     "verify all customers": {

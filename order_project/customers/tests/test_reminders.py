@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from kombu import Connection
 
+from order_project.beat import Scheduler
 from order_project.celery import app
-from order_project.intervals import Every
 
 
 @pytest.mark.parametrize("reminder", settings.CELERY_BEAT_SCHEDULE)
@@ -24,13 +24,26 @@ class TestReminder:
         assert "expiration" not in message.properties
 
 
-class TestEvery:
-    @pytest.mark.parametrize(
-        ("ago", "is_due"),
-        [(timedelta(seconds=4), False), (timedelta(seconds=6), True), (-timedelta(hours=1), True)],
-        ids=["too soon", "after its interval", "before the clock was set back"],
-    )
-    def test_is_due(self, ago: timedelta, is_due: bool) -> None:
-        every = Every(timedelta(seconds=5), app=app)
+class Remembering(Scheduler):
+    """Notes what it would have sent."""
 
-        assert every.is_due(app.now() - ago).is_due is is_due
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        self.sent: list[str] = [*getattr(self, "sent", []), entry.name]
+
+
+class TestBeat:
+    def test_reminds_in_time_after_the_clock_was_set_back(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = app.now()
+        entry: Any = {"task": "orders.tasks.resume_orders", "schedule": 5}
+        monkeypatch.setattr(app, "now", lambda: real + timedelta(hours=1))
+        beat = Remembering(app, lazy=True)
+        beat.merge_inplace({"resume": entry})
+
+        for seconds in (0, 6, 12, 18):
+            monkeypatch.setattr(app, "now", lambda: real + timedelta(seconds=seconds))  # noqa: B023
+            for _ in range(3):
+                beat.tick()
+
+        assert beat.sent == ["resume"] * 3
