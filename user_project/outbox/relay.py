@@ -10,7 +10,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django_guid import clear_guid, set_guid
 
-from outbox.claims import Change, claim_changes, forget_changes
+from outbox.claims import Change, Front, claim_changes, forget_changes
 from outbox.events import events_for
 from outbox.metrics import EVENTS_PUBLISHED, PUBLISH_FAILURES
 from outbox.publisher import NotDelivered, Publisher
@@ -18,12 +18,14 @@ from outbox.publisher import NotDelivered, Publisher
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # rows a message; more gain no speed worth the wait
-SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.02, 0.05
+POLL_SECONDS = 0.02  # half of it is the wait of a change that comes alone; 2 % of a core
 SHORTEST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.2, 5.0
 
 
-def relay_batch(publisher: Publisher) -> int:
+def relay_batch(publisher: Publisher, front: Front | None = None) -> int:
     """Send the oldest pending events as one message and delete their rows; return how many rows.
+
+    Without a front, which spares a loop the rows long deleted, none that is pending is overlooked.
 
     The rows go only after the broker has the message: a crash between the two sends it again.
     Raises NotDelivered, and the rows stay.
@@ -32,7 +34,7 @@ def relay_batch(publisher: Publisher) -> int:
     # not wait for a broker: there nothing is held while the message is sent.
     locks_rows = connection.features.has_select_for_update_skip_locked
     with transaction.atomic() if locks_rows else nullcontext():
-        changes = claim_changes(BATCH)
+        changes = claim_changes(BATCH, front or Front())
         if not changes:
             return 0
         with _request_of(changes):
@@ -63,7 +65,8 @@ def _request_of(changes: Iterable[Change]) -> Iterator[None]:
 
 def drain(publisher: Publisher) -> int:
     """Relay until nothing is pending; return how many rows. Raises NotDelivered."""
-    return sum(iter(lambda: relay_batch(publisher), 0))
+    front = Front()
+    return sum(iter(lambda: relay_batch(publisher, front) or relay_batch(publisher), 0))
 
 
 def run(publisher: Publisher, stop: "SimpleQueue[int]") -> None:
@@ -73,18 +76,17 @@ def run(publisher: Publisher, stop: "SimpleQueue[int]") -> None:
     it while it is being read; an Event might wait for itself there.
     """
     logger.info("relaying until SIGTERM")
-    pause = 0.0
+    front, pause = Front(), 0.0
     while not _told(stop, within=pause):
         try:
-            relayed = relay_batch(publisher)
+            relayed = relay_batch(publisher, front)
         except (NotDelivered, DatabaseError) as error:
             connection.close()
             PUBLISH_FAILURES.inc(isinstance(error, NotDelivered))
             pause = min(max(pause * 2, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
             logger.warning("events stay in the outbox, next try in %.1f s: %s", pause, error)
         else:
-            idle = min(max(pause * 1.1, SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS)
-            pause = 0.0 if relayed else idle
+            pause = 0.0 if relayed else POLL_SECONDS
 
 
 def _told(stop: "SimpleQueue[int]", *, within: float) -> bool:

