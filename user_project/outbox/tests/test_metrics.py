@@ -96,7 +96,7 @@ def test_what_the_relay_failed_at_is_told_on_its_own_port(start: Manage, ann: Us
 
     def failures() -> float:
         try:
-            page = urlopen(url, timeout=1).read().decode()  # noqa: S310
+            page = urlopen(url, timeout=1).read().decode()
         except OSError:
             return 0
         return scraped(page).get("freehold_outbox_publish_failures_total", 0)
