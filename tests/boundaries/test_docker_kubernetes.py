@@ -19,11 +19,13 @@ FILES = sorted((DOCKER / "kubernetes").glob("*.yaml"))
 MANIFESTS = [manifest for file in FILES for manifest in deployment.documents(file)]
 KUSTOMIZATION = deployment.load(DOCKER / "kustomization.yaml")
 MADE = make_secrets()
-INGRESS = "ingress-nginx"
+INGRESS, MONITORING = "ingress-nginx", "monitoring"  # namespaces of others
 
 # Who may open a connection to whom, and on which port. Whatever is not here is refused.
 MAY_TALK = {
     *((INGRESS, f"{service}-web", 8000) for service in SERVICES),
+    *((MONITORING, f"{service}-web", 8000) for service in SERVICES),
+    *((MONITORING, process, 9102) for process in ("user-relay", "order-worker")),
     *(("order", f"{service}-web", 8000) for service in ("user", "product", "inventory")),
     ("user", "user-db", 5432),
     ("order", "order-db", 27017),
@@ -124,7 +126,7 @@ class TestWorkloads:
             (container,) = pod["spec"]["containers"]
             (source,) = container["envFrom"]
             variables = given[source["configMapRef"]["name"]]["data"] | {
-                entry["name"]: entry["value"] for entry in container.get("env", [])
+                entry["name"]: entry.get("value") for entry in container.get("env", [])
             }
             expected = composed[name]["environment"]
             assert variables.keys() >= expected.keys()
@@ -144,7 +146,7 @@ class TestWorkloads:
             (container,) = pod["spec"]["containers"]
             told = {
                 *given[service_of(name)]["data"].values(),
-                *(entry["value"] for entry in container.get("env", [])),
+                *(entry.get("value", "") for entry in container.get("env", [])),
             }
             assert {
                 value.removeprefix("/run/secrets/") for value in told if "/run/secrets/" in value
@@ -168,6 +170,14 @@ class TestWorkloads:
                 (host,) = asked["httpHeaders"]
                 assert host["value"] in hosts
                 assert asked["path"] in ("/health/live", "/health/ready")
+
+    def test_may_be_asked_by_prometheus_at_the_address_of_each_pod(self):
+        for service in SERVICES:
+            (web,) = PODS[f"{service}-web"]["spec"]["containers"]
+            told = {entry["name"]: entry for entry in web["env"]}
+            everyone = of_kind("ConfigMap")[service]["data"]["ALLOWED_HOSTS"]
+            assert told["POD_IP"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
+            assert told["ALLOWED_HOSTS"]["value"] == f"{everyone},$(POD_IP)"
 
     def test_that_are_more_than_one_are_never_all_evicted(self):
         budgets = {
@@ -209,7 +219,7 @@ class TestWalls:
 
         assert everyone == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
         assert asked() == MAY_TALK
-        assert asking() == {entry for entry in MAY_TALK if entry[0] != INGRESS}
+        assert asking() == {entry for entry in MAY_TALK if entry[0] not in (INGRESS, MONITORING)}
 
     def test_name_pods_by_labels_that_they_have(self):
         labels = {label for pod in PODS.values() for label in pod["metadata"]["labels"].items()}
