@@ -42,7 +42,7 @@ lint: setup .venv/.ready-to-test ## ruff, bandit, mypy in strict mode, import-li
 	@PYTHONPATH=user_project:order_project:product_project:inventory_project .venv/bin/lint-imports
 
 # A package that no advisory is known of, because nobody could be asked, has not been audited: --strict.
-audit: setup .venv/.ready-to-test ## look every pinned package up among the known vulnerabilities (asks pypi.org)
+audit: setup .venv/.ready-to-test ## look every pinned package up among the known vulnerabilities (asks PyPI)
 	@for file in tests/requirements-test.txt $(PROJECTS:%=%/requirements.txt); do \
 		echo "$$file" && grep -v '^-e' $$file > .venv/to-audit.txt && \
 		.venv/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
