@@ -16,7 +16,8 @@ from tests.faults.judge import judge
 from tests.faults.load import Load
 from tests.faults.run import Run, Scenario
 
-EVENTS, KILLS = 50_000, 30  # of each deployment and seed
+KILLS = 30  # of each deployment and seed
+EVENTS = {"embedded": 50_000, "postgresql": 50_000, "mongodb": 10_000}  # SecantusDB is no mongod
 LONGEST_PAUSE_SECONDS = 1.0
 CRASH_SECONDS = 60  # until a process is there and somebody comes by its crash point, under load
 USUAL_CRASH_SECONDS = 6  # to start a process anew, and for somebody to come by
@@ -127,7 +128,7 @@ def kills(run: Run, *, kind: str) -> None:
             each.pause + each.downtime + USUAL_CRASH_SECONDS * bool(each.crash_point)
             for each in planned
         )
-        with Load(run=run, deployment=deployment, events=EVENTS, seconds=seconds) as load:
+        with Load(run=run, deployment=deployment, events=EVENTS[kind], seconds=seconds) as load:
             load.begin()
             run.say(f"to be killed: {told(Counter(map(str, planned)))}")
             for each in planned:
