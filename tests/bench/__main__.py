@@ -6,6 +6,7 @@ machine. Engines are found as `make test` finds them (tests/engines.py).
 
 import argparse
 import os
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -15,22 +16,31 @@ from tests.bench import plots, report
 from tests.bench.figures import FIGURES, Result
 from tests.bench.stage import Bench
 from tests.bench.versions import versions
+from tests.estate.demo import interrupt
 
 # A module a topic; to import one registers its figures, in the order of the table.
 from tests.bench import events, freshness, writes, orders, stock, copy, processes  # isort: skip
 
 TOPICS = (events, freshness, writes, orders, stock, copy, processes)
 
+BUSY_PERCENT = 20  # of a machine that should be ours
+
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)  # whoever ends it: nothing is left behind
     asked = arguments()
     if asked.list:
         for known in FIGURES.values():
             console.print(f"{known.name:12} {known.title}")
         return 0
     begun = time.monotonic()
+    machine = report.machine()
+    if machine["busy_before"] > BUSY_PERCENT:
+        busy = machine["busy_before"]
+        console.print(f"[yellow]something else keeps this machine {busy} % busy[/]: trust ratios")
     results: list[Result] = []
     report.RESULTS.mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -41,6 +51,7 @@ def main() -> int:
             fresh = list(FIGURES[name].measure(bench))
             report.write(
                 fresh,
+                on=machine,
                 order=list(FIGURES),
                 engines=engines,
                 quick=asked.quick,

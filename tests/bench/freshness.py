@@ -30,7 +30,7 @@ def freshness(bench: Bench) -> Iterator[Result]:
         with stage.running("user-relay", "order-worker"):
             owner.announce()
             wait_until(lambda copies=copies: copies.count() >= PEOPLE, "a first copy")  # type: ignore[misc]
-            for rate, seconds in ((100, bench.size(5, 2)), (1, bench.size(12, 4))):
+            for rate, seconds in ((100, bench.size(5, 1)), (1, bench.size(12, 2))):
                 found = [
                     probe(stage, owner, ids, rate=rate, changes=rate * seconds)
                     for _ in range(bench.runs)

@@ -1,4 +1,4 @@
-"""How much memory a process holds, and whether that grows."""
+"""What a process takes of the machine: memory, which must not grow, and processor time."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,12 @@ def memory(stage: Stage, name: str) -> float:
     """Megabytes that only this process and its children have (USS)."""
     family = stage.family(name)
     return sum(process.memory_full_info().uss for process in family) / MEGABYTE
+
+
+def processor_seconds(stage: Stage, name: str) -> float:
+    """What a process and its children have had of the processor so far."""
+    times = [process.cpu_times() for process in stage.family(name)]
+    return sum(each.user + each.system for each in times)
 
 
 def flatness(stage: Stage, name: str, told: Sequence[float], events: int) -> Result:

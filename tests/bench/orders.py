@@ -8,8 +8,9 @@ from contextlib import ExitStack
 
 import requests
 from tests.bench.data import Owner, Sql, SqlCopies, copies_of
-from tests.bench.figures import Must, Result, figure
+from tests.bench.figures import Must, Result, Spread, figure
 from tests.bench.load import Load, hammer, request
+from tests.bench.memory import processor_seconds
 from tests.bench.stage import Bench, Stage, wait_until
 from tests.estate.story import Scene, ann_registers, staff_log_in
 
@@ -41,6 +42,7 @@ def page(bench: Bench) -> Iterator[Result]:
             runs=tuple(copy),
             limit=tuple(bare),
             limit_is="orders joined with the copy by bare psycopg",
+            note=f"{middle(told['unnamed']):.2f} ms without any name",
         )
         names = {
             "batched": ("one batched call", 5),
@@ -62,6 +64,10 @@ def page(bench: Bench) -> Iterator[Result]:
             )
 
 
+def middle(runs: list[float]) -> float:
+    return Spread.of(runs).middle
+
+
 @figure("placement", "orders placed over HTTP with warm caches")
 def placement(bench: Bench) -> Iterator[Result]:
     for stage in bench.stages("postgresql"):
@@ -79,10 +85,12 @@ def placement(bench: Bench) -> Iterator[Result]:
             asked = Calls(stage)
             bare = []
             with stage.bare_view(one) as bare_url:
+                spent = sum(processor_seconds(stage, web) for web in webs)
                 for _ in range(bench.runs):
                     with asked:
                         loads.append(hammer(url, place, clients=CLIENTS, seconds=seconds))
                     bare.append(bare_rate(bare_url, seconds / 2))
+                spent = sum(processor_seconds(stage, web) for web in webs) - spent
             placed = sum(len(load.latencies) for load in loads)
             confirmed = sum(load.statuses[201] for load in loads)
         rates = tuple(load.rate for load in loads)
@@ -94,7 +102,8 @@ def placement(bench: Bench) -> Iterator[Result]:
             runs=rates,
             limit=tuple(bare),
             limit_is="requests/s to a bare Django view of the same size, by the same gunicorn",
-            note=f"{confirmed:,} of {placed:,} confirmed; {CLIENTS} clients, 2 processes a service",
+            note=f"{confirmed:,} of {placed:,} confirmed; {1000 * spent / placed:.1f} ms of "
+            f"processor an order in the four services; {CLIENTS} clients, 2 processes a service",
         )
         yield Result(
             figure="placement",
@@ -219,24 +228,31 @@ def lists(bench: Bench) -> Iterator[Result]:
             with stage.running(f"{service}-web", **TWO):
                 told = {"Authorization": f"Bearer {token}"} if token else {}
                 body = requests.get(url, headers=told, timeout=10).content
-                loads, bare = [], []
+                loads, bares = [], []
                 with stage.bare_view(body) as bare_url:
+                    before = [processor_seconds(stage, name) for name in (f"{service}-web", "bare")]
                     for _ in range(bench.runs):
-                        loads.append(
-                            hammer(url, lambda _, sent=message: sent, seconds=seconds)  # type: ignore[misc]
+                        loads.append(hammer(url, always(message), seconds=seconds))
+                        bares.append(
+                            hammer(bare_url, always(request("GET", bare_url)), seconds=seconds)
                         )
-                        bare.append(bare_rate(bare_url, seconds))
+                    after = [processor_seconds(stage, name) for name in (f"{service}-web", "bare")]
             refused = sum(sum(load.statuses.values()) - load.statuses[200] for load in loads)
+            ours, least = (
+                1000 * (end - begin) / sum(len(load.latencies) for load in each)
+                for begin, end, each in zip(before, after, (loads, bares), strict=True)
+            )
             yield Result(
                 figure="lists",
                 what=title,
                 on=stage.title.partition(",")[0],
                 unit="requests/s",
                 runs=tuple(load.rate for load in loads),
-                limit=tuple(bare),
+                limit=tuple(load.rate for load in bares),
                 limit_is=f"a bare Django view of the same {len(body):,} bytes",
                 must=(Must(bound=0.5, at="least", of="limit"),),
-                note=f"{refused} refused; 2 processes, {CLIENTS} clients",
+                note=f"{ours:.2f} ms of processor a request, the bare view {least:.2f} ms; "
+                f"{refused} refused; 2 processes, {CLIENTS} clients",
             )
         copies = copies_of(stage)
         copies.clear()
@@ -245,6 +261,9 @@ def lists(bench: Bench) -> Iterator[Result]:
         Owner(stage).fill(0)
 
 
+def always(message: bytes) -> Callable[[int], bytes]:
+    return lambda _: message
+
+
 def bare_rate(url: str, seconds: float) -> float:
-    message = request("GET", url)
-    return hammer(url, lambda _: message, clients=CLIENTS, seconds=seconds).rate
+    return hammer(url, always(request("GET", url)), clients=CLIENTS, seconds=seconds).rate

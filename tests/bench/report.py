@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.table import Table
 from tests.bench.figures import Must, Result, amount
 
@@ -22,6 +23,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cpu": processor(Path("/proc/cpuinfo")),
         "python": platform.python_version(),
+        "busy_before": round(psutil.cpu_percent(interval=1)),  # percent of it, by something else
     }
 
 
@@ -89,6 +91,7 @@ def merge(
 def write(
     results: Iterable[Result],
     *,
+    on: dict[str, Any],
     order: Sequence[str],
     engines: dict[str, str],
     quick: bool,
@@ -99,7 +102,7 @@ def write(
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
     fresh = [as_json(result, at=at, quick=quick) for result in results]
     told = {
-        "machine": machine(),
+        "machine": on,
         "engines": known.get("engines", {}) | engines,
         "results": merge(known.get("results", []), fresh, order),
     }

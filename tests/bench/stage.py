@@ -177,7 +177,10 @@ class Bench:
         self._console.print(f"[dim]{time.strftime('%H:%M:%S')}  {text}[/]", soft_wrap=True)
 
     def stages(self, *names: str) -> Iterator[Stage]:
-        """Those of the deployments whose engines can be used; each is prepared once."""
+        """Those of the deployments whose engines can be used; each is prepared once.
+
+        The quick bench stays on the first that can be.
+        """
         for name in names:
             if name not in self._stages:
                 databases, broker = DEPLOYMENTS[name]
@@ -187,6 +190,8 @@ class Bench:
                     continue
                 self._stages[name] = self._prepare(name, databases, broker)
             yield self._stages[name]
+            if self.quick:
+                return
 
     def _prepare(self, name: str, databases: dict[str, str], broker: str | None) -> Stage:
         begun = time.monotonic()

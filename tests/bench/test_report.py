@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.bench import report
 from tests.bench.figures import Must, Result
@@ -22,31 +23,37 @@ def result(figure: str, *runs: float) -> Result:
 ORDER = ("relay", "worker")
 
 
+def write(folder: Path, *results: Result, quick: bool = False) -> None:
+    path = folder / "latest.json"
+    report.write(results, on={}, order=ORDER, engines={}, quick=quick, path=path)
+
+
+def read(folder: Path) -> Any:
+    return json.loads((folder / "latest.json").read_text())["results"]
+
+
 class TestTheLatestResults:
     def test_come_back_as_they_were(self, tmp_path: Path):
-        path = tmp_path / "latest.json"
+        write(tmp_path, result("relay", 60, 70))
 
-        report.write([result("relay", 60, 70)], order=ORDER, engines={}, quick=False, path=path)
-
-        (told,) = json.loads(path.read_text())["results"]
+        (told,) = read(tmp_path)
         assert report.from_json(told) == result("relay", 60, 70)
         assert (told["median"], told["of_limit"], told["is_met"]) == (65, 0.65, True)
 
     def test_keep_what_was_not_measured_anew(self, tmp_path: Path):
-        path = tmp_path / "latest.json"
-        report.write(
-            [result("relay", 1), result("worker", 2)],
-            order=ORDER,
-            engines={},
-            quick=False,
-            path=path,
-        )
+        write(tmp_path, result("relay", 1), result("worker", 2))
 
-        report.write([result("worker", 3)], order=ORDER, engines={}, quick=True, path=path)
+        write(tmp_path, result("worker", 3), quick=True)
 
-        told = {each["figure"]: each for each in json.loads(path.read_text())["results"]}
-        assert {name: each["median"] for name, each in told.items()} == {"relay": 1, "worker": 3}
-        assert (told["relay"]["quick"], told["worker"]["quick"]) == (False, True)
+        told = [(each["figure"], each["median"], each["quick"]) for each in read(tmp_path)]
+        assert told == [("relay", 1, False), ("worker", 3, True)]
+
+    def test_forget_a_figure_that_is_no_more(self, tmp_path: Path):
+        write(tmp_path, result("abacus", 1))
+
+        write(tmp_path, result("relay", 2))
+
+        assert [each["figure"] for each in read(tmp_path)] == ["relay"]
 
 
 class TestTheProcessor:
