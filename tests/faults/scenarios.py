@@ -82,6 +82,8 @@ LONG_ONLY: frozenset[str] = frozenset(
         "scarce-embedded",
         "scarce-redis",
         "scarce-postgresql",
+        "crash-points-embedded",
+        "crash-points-postgresql",
         "crash-points-mongodb",
         "mutations",
         "outage",

@@ -176,6 +176,15 @@ def move_as_read(move: Callable[..., Any]) -> Callable[..., Any]:
     return moved
 
 
+def reserve_whatever_is_there(migration: ModuleType) -> None:
+    """PostgreSQL's function that reserves, without its look at the shelf."""
+    migration.FUNCTION, found = re.subn(  # type: ignore[attr-defined]
+        r"AND on_hand - reserved >= \S+", "", getattr(migration, "FUNCTION", "")
+    )
+    if not found:
+        refuse("PostgreSQL's function guards the stock in another way now")
+
+
 def unconstrained(sql: Callable[..., Any]) -> Callable[..., Any]:
     """The levels' tables without their check, which would refuse what the guard let through."""
 
@@ -279,6 +288,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
         why="more is promised than there is",
         changes={
             "stock.models": instead("LevelQuerySet.move", move_as_read),
+            "stock.migrations.0002_reserve_in_one_call": reserve_whatever_is_there,
             "stock.stores.redis": reserve_blindly,
             "django.db.models.constraints": drop_checks,
         },
