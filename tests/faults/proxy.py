@@ -104,6 +104,8 @@ class Proxy:
 
     def close(self) -> None:
         self._closed.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
         with self._lock:
             wires = list(self._wires)
@@ -172,8 +174,11 @@ class Wire:
         self.strike = None
 
     def end(self, *, at_once: bool) -> None:
-        """Close both ends: with what is under way, or by RST."""
-        self._ended.set()
+        """Close both ends: with what is under way, or by RST. Whoever is first decides."""
+        with self.proxy._lock:
+            if self._ended.is_set():
+                return
+            self._ended.set()
         for end in (self.client, self.server):
             if at_once:
                 reset(end)
