@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from itertools import starmap
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
-from django.db import NotSupportedError, models, transaction
+from django.db import NotSupportedError, connections, models, transaction
 from django.utils import timezone
 
 from contracts.users import User as PublicUser
@@ -21,6 +22,8 @@ from user_project.fields import LowercaseEmailField, PortableUUIDField
 PUBLIC_FIELDS = frozenset({"email", "name", "erased_at"})
 # The same with what names the state, in the order of public_user.
 PUBLIC_COLUMNS = ("id", "version", "email", "name", "erased_at")
+# What the admin's history calls whoever is erased.
+ERASED_IN_HISTORY = "an erased user"
 # What says which state that is, and since when.
 STATE_FIELDS = frozenset({"version", "changed_at"})
 
@@ -36,6 +39,13 @@ def public_user(
         name=name,
         deleted=erased_at is not None,
     )
+
+
+def overwrite_log(alias: str) -> None:
+    """SQLite keeps former pages in its write-ahead log: move it into the file, and empty it."""
+    if connections[alias].vendor == "sqlite":
+        with connections[alias].cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -91,8 +101,9 @@ class UserQuerySet(models.QuerySet["User"]):
                     content_type__app_label="users",
                     content_type__model="user",
                     object_id__in=[str(pk) for pk in ids],
-                ).update(object_repr="an erased user", change_message="")
+                ).update(object_repr=ERASED_IN_HISTORY, change_message="")
                 count += rows._change(ids, PendingEvent.Type.DELETED, tombstone)
+            transaction.on_commit(partial(overwrite_log, self.db), using=self.db)
         return count, {"users.User": count}
 
     delete.alters_data = True  # type: ignore[attr-defined]

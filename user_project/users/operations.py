@@ -1,5 +1,6 @@
 """What can be done to users: one function a use case, one transaction each."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -45,7 +46,19 @@ def erase_user(*, user: User) -> None:
     user.delete()
 
 
-def resend_users(*, since: datetime) -> int:
-    """Put those who changed since then into the outbox once more; return how many they are."""
-    changed = User.objects.filter(changed_at__gte=since).values_list("pk", flat=True)
-    return PendingEvent.objects.add(PendingEvent.Type.UPDATED, changed.iterator())
+def resend_users(*, since: datetime) -> Iterator[int]:
+    """Put those who changed since then into the outbox once more, page by page; yields how many.
+
+    Each page is committed by itself, and to send one twice is harmless.
+    """
+    rest = User.objects.filter(changed_at__gte=since).order_by("pk").values_list("pk", flat=True)
+    page = list(rest[:1000])
+    while page:
+        yield PendingEvent.objects.add(PendingEvent.Type.UPDATED, page)
+        page = list(rest.filter(pk__gt=page[-1])[:1000])
+
+
+def count_changed(*, since: datetime) -> int:
+    """How many users changed since then."""
+    changed: int = User.objects.filter(changed_at__gte=since).count()
+    return changed

@@ -1,8 +1,13 @@
 """DELETE users/me/: what is left of a person."""
 
+import json
+from io import StringIO
+from typing import Any
+
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.test import Client
 from django.urls import reverse
@@ -10,6 +15,7 @@ from rest_framework.test import APIClient
 
 from conftest import PASSWORD, client_of, emitted
 from users.models import User
+from users.traces import files_of_sqlite
 
 ME = "/api/v1/users/me/"
 
@@ -98,3 +104,79 @@ class TestErasure:
 
         with pytest.raises(IntegrityError), transaction.atomic():
             models.QuerySet(User).update(**change)
+
+
+def report(user: User, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, dict[str, Any]]:
+    """The exit status of the command, and what it found in each place."""
+    monkeypatch.setattr("sys.stdin", StringIO("\n".join(words)))
+    out, status = StringIO(), 0
+    try:
+        call_command("erasure_report", user.pk, json=True, words=bool(words), stdout=out)
+    except CommandError as error:
+        status = error.returncode
+    return status, {each["place"]: each["found"] for each in json.loads(out.getvalue())["places"]}
+
+
+@pytest.mark.django_db(transaction=True)
+class TestErasureReport:
+    WORDS = "ann@example.com", "+49 30 1234"
+
+    def test_finds_whoever_is_not_erased(self, ann: User, monkeypatch: pytest.MonkeyPatch):
+        ann.groups.add(Group.objects.create(name="Customer care"))
+        emitted()
+
+        status, found = report(ann, monkeypatch, "ANN@example.com")
+
+        assert status == 1
+        assert (found["accounts"], found["groups and permissions"]) == (1, 1)
+        assert found["table users_user"] == 1
+
+    def test_finds_nothing_of_whoever_is(self, ann: User, monkeypatch: pytest.MonkeyPatch):
+        ann.delete()
+        emitted()
+
+        status, found = report(ann, monkeypatch, *self.WORDS)
+
+        assert (status, set(found.values())) == (0, {0})
+
+    def test_cannot_tell_before_others_have_heard(self, ann: User, monkeypatch: pytest.MonkeyPatch):
+        ann.delete()
+
+        status, found = report(ann, monkeypatch)
+
+        assert (status, found["outbox"]) == (2, None)
+
+    def test_finds_what_somebody_noted_elsewhere(
+        self, ann: User, cleo: User, monkeypatch: pytest.MonkeyPatch
+    ):
+        LogEntry.objects.log_actions(
+            cleo.pk, [cleo], CHANGE, change_message="Ann@example.com asked."
+        )
+        ann.delete()
+        emitted()
+
+        status, found = report(ann, monkeypatch, *self.WORDS)
+
+        assert (status, found["table django_admin_log"]) == (1, 1)
+
+    def test_is_a_table_for_a_person(self, ann: User):
+        ann.delete()
+        emitted()
+        out = StringIO()
+
+        call_command("erasure_report", ann.pk, stdout=out)
+
+        assert "e-mail, name, phone" in out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server's files are its own affair")
+def test_of_the_erased_nothing_stays_in_the_files_of_sqlite(ann: User):
+    ann.name = "Annegret Unusual"
+    ann.save()
+    ann.delete()
+
+    contents = [path.read_bytes() for path in files_of_sqlite()]
+
+    for word in (b"Annegret", b"ann@example.com", b"+49 30 1234"):
+        assert not [content for content in contents if word in content]
