@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
+from customers.drift import batches
 from customers.models import Customer, RejectedEvent
 
 ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
@@ -88,6 +89,19 @@ def scrub_latecomers(rows: Collection[RejectedEvent], *, now: datetime) -> None:
             row.payload = taken_out(row.payload, gone)
             if not row.payload:
                 row.resolved_at, row.resolved_by = now, "erasure"
+
+
+def scrub_stragglers(*, now: datetime) -> int:
+    """Scrub what was rejected in the very moment of an erasure, unseen by it; tells how many."""
+    scrubbed = 0
+    for batch in batches(RejectedEvent.objects.with_payload().iterator(chunk_size=500), 500):
+        held = {row.id: row.payload for row in batch}
+        scrub_latecomers(batch, now=now)
+        for row in batch:
+            if row.payload != held[row.id]:
+                row.save(update_fields=["payload", "resolved_at", "resolved_by"])
+                scrubbed += 1
+    return scrubbed
 
 
 def overwrite_log() -> None:

@@ -70,8 +70,9 @@ def _project(rows: Sequence[Row], *, now: datetime) -> Applied:
             newest[row.id] = row
     if erased := {row.id for row in newest.values() if row.is_deleted}:
         scrub_rejected(user_ids=erased, now=now)
-        transaction.on_commit(overwrite_log)
     applied = projection.upsert_newer(sorted(newest.values(), key=lambda row: row.id.int))
+    if erased:
+        transaction.on_commit(overwrite_log, robust=True)  # a log in use is emptied the next time
     return Applied(applied=applied, stale=len(rows) - applied)
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from clients.users import UsersUnavailable
 from customers import deadletters, drift
 from customers.drift import Drift
+from customers.erasure import scrub_stragglers
 from customers.operations import (
     Applied,
     Scope,
@@ -90,8 +91,10 @@ def verify_recent_customers() -> None:
 
 @shared_task
 def verify_all_customers() -> None:
-    """Mend whatever differs from the owner."""
+    """Mend whatever differs from the owner, and forget whom an erasure did not reach."""
     mend(drift.find_suspects(), scope="all")
+    if scrubbed := scrub_stragglers(now=timezone.now()):
+        logger.warning("%d rejected events were about people erased by now", scrubbed)
 
 
 def mend(suspects: Iterable[Drift], *, scope: Scope) -> None:

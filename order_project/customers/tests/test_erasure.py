@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contracts.users import User
+from customers import projection
 from customers.drift import find_suspects
 from customers.models import Customer, RejectedEvent
 from customers.operations import (
@@ -27,6 +28,7 @@ from customers.operations import (
     reject_message,
     verify_customers,
 )
+from customers.tasks import verify_all_customers
 from customers.tests.conftest import Owner
 from customers.tests.events import event_of
 from customers.tests.test_apply_user_events import writes
@@ -124,6 +126,20 @@ class TestErasure:
 
         assert not is_known(ann.user)
         assert LogEntry.objects.get().get_change_message() == "Someone in it was erased."
+
+    def test_reaches_in_the_end_what_was_rejected_in_its_very_moment(
+        self, owner: Owner, ann: Any, bo: Any, caplog: Any
+    ) -> None:
+        apply(event_of(ann.user, time="yesterday"), event_of(bo.user, time="yesterday"))
+        owner.add(tombstone(ann.user))
+        projection.upsert_newer([projection.Row.of(tombstone(ann.user), now=timezone.now())])
+        assert is_known(ann.user)
+
+        verify_all_customers()
+
+        assert not is_known(ann.user)
+        assert is_known(bo.user)
+        assert "1 rejected events were about people erased by now" in caplog.text
 
     def test_comes_by_the_snapshot_too(self, ann: Any) -> None:
         apply(event_of(ann.user, time="yesterday"))
