@@ -14,6 +14,7 @@ from customers.digests import digest_customers
 from customers.models import Customer, bounds
 
 PAGE = 500  # users; fewer are fetched and compared rather than digested any further
+RECENT_PAGE = 2000  # users that changed lately, of which few differ: a call costs more than they
 MANY = 20 * PAGE  # users; more are faster verified by digests than one by one
 
 Item = TypeVar("Item")
@@ -86,7 +87,7 @@ def pages(*, changed_since: datetime) -> Iterator[tuple[User, ...]]:
     """The owner's users that changed since then, page by page; raises UsersUnavailable."""
     after = None
     while True:
-        page = fetch_user_page(after, PAGE, changed_since=changed_since)
+        page = fetch_user_page(after, RECENT_PAGE, changed_since=changed_since)
         yield page.users
         if page.next is None:
             return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from amqp.exceptions import AMQPError, ChannelError
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.cache import cache
@@ -61,10 +62,10 @@ def find_traces(user_id: UUID) -> Iterator[Trace]:
 
 
 def known(count: Callable[[], int]) -> int | None:
-    """The number, or None where the cache or the broker is away."""
+    """The number, or None where the cache or the broker is away, or does not let us look."""
     try:
         return count()
-    except (OSError, OperationalError, RedisError) as error:
+    except (OSError, AMQPError, OperationalError, RedisError) as error:
         logger.warning("it cannot be looked at: %s", type(error).__name__)
         return None
 
@@ -76,8 +77,13 @@ def count_keys(pattern: str) -> int:
 
 
 def count_messages(queue: Queue) -> int:
-    """How many messages wait in a queue."""
+    """How many messages wait in a queue; Redis has no queue where none does."""
     with app.connection_for_read() as connection:
         connection.ensure_connection(max_retries=0)
-        declared = queue(connection.default_channel).queue_declare(passive=True)
+        try:
+            declared = queue(connection.default_channel).queue_declare(passive=True)
+        except ChannelError as error:
+            if str(error.reply_code) != "404":
+                raise
+            return 0
         return int(declared.message_count)

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Staff
 from django.contrib.contenttypes.models import ContentType
@@ -16,6 +18,7 @@ from django.db import connection
 from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu import Exchange, Producer, Queue
 
 from contracts.users import User
 from customers import projection
@@ -32,6 +35,8 @@ from customers.tasks import verify_all_customers
 from customers.tests.conftest import Owner
 from customers.tests.events import event_of
 from customers.tests.test_apply_user_events import writes
+from customers.traces import count_messages, known
+from order_project.celery import app
 from orders.models import Order
 
 
@@ -207,6 +212,24 @@ def report(user_id: str, **options: Any) -> tuple[int, str]:
     except CommandError as error:
         return error.returncode, out.getvalue()
     return 0, out.getvalue()
+
+
+@pytest.mark.skipif(settings.BROKER_DEAD_LETTERS, reason="it has queues of its own to look at")
+class TestCountMessages:
+    def test_looks_into_the_queue(self, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(app.conf, "broker_url", valkey_url)
+        queue = Queue("order.seen", Exchange("seen", "topic"), "seen")
+
+        assert count_messages(queue) == 0
+        with app.connection_for_write() as broker:
+            producer = Producer(broker.channel(), queue.exchange)
+            producer.publish({}, routing_key="seen", declare=[queue])
+        assert count_messages(queue) == 1
+
+    def test_cannot_where_the_broker_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+
+        assert known(partial(count_messages, settings.CELERY_TASK_QUEUES[0])) is None
 
 
 @pytest.mark.django_db

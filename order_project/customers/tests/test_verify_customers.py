@@ -256,7 +256,7 @@ class TestFindRecentSuspects:
     def test_finds_what_changed_lately_on_either_side(
         self, owner: Owner, many: list[User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(drift, "PAGE", 2)
+        monkeypatch.setattr(drift, "RECENT_PAGE", 2)
         now, before = timezone.now(), timezone.now() - timedelta(hours=1)
         missing, stale, late, forged, extra, old = many[:6]
         owner.add(*many[:6], at=before)
