@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 from tests.bench.figures import Result, amount
 
 # Each is seen both on white and on almost black, as tests/bench/test_plots.py makes sure.
-INK, OURS, LIMIT, MISSED, GRID = "#7a7f87", "#2f81e0", "#8a8f98", "#d9622b", "#80858d"
-WIDTH, LABELS, NUMBERS, ROW, TOP = 860, 350, 170, 34, 50
+INK, OURS, LIMIT, MISSED = "#7a7f87", "#2f81e0", "#8a8f98", "#d9622b"
+WIDTH, NUMBERS, ROW, TOP = 860, 240, 48, 44
 FONT = "font-family='system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif'"
 
 
@@ -51,12 +51,12 @@ def bars(title: str, rows: Sequence[Bar], *, limit_is: str) -> str:
     largest = max(
         [each for row in rows for each in (row.high, row.limit or 0, row.must or 0)] + [1e-9]
     )
-    room = WIDTH - LABELS - NUMBERS
+    room = WIDTH - NUMBERS
 
     def x(value: float) -> float:
-        return round(LABELS + room * value / largest, 1)
+        return round(room * value / largest, 1)
 
-    height = TOP + ROW * len(rows) + 34
+    height = TOP + ROW * len(rows) + 26
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' role='img' "
         f"{FONT} font-size='13' fill='{INK}'>",
@@ -70,24 +70,24 @@ def bars(title: str, rows: Sequence[Bar], *, limit_is: str) -> str:
         if row.limit is not None:
             said += f" of {amount(rounded(row.limit))}"
         parts += [
-            f"<text x='{LABELS - 10}' y='{top + 16}' text-anchor='end'>{escape(row.label)}</text>",
-            rectangle(LABELS, top + 4, x(row.value) - LABELS, 15, colour),
-            line(x(row.low), top + 11.5, x(row.high), top + 11.5, INK),
+            f"<text x='0' y='{top + 12}'>{escape(row.label)}</text>",
+            rectangle(0, top + 18, x(row.value), 13, colour),
+            line(x(row.low), top + 24.5, x(row.high), top + 24.5, INK),
         ]
         if row.limit is not None:
-            parts.append(rectangle(LABELS, top + 20, x(row.limit) - LABELS, 4, LIMIT))
+            parts.append(rectangle(0, top + 33, x(row.limit), 4, LIMIT))
         if row.must is not None:
-            parts.append(line(x(row.must), top, x(row.must), top + 26, INK, dashes="3 2"))
+            parts.append(line(x(row.must), top + 15, x(row.must), top + 39, INK, dashes="3 2"))
         end = x(max(row.value, row.high, row.must or 0, row.limit or 0))
-        parts.append(f"<text x='{end + 8}' y='{top + 16}'>{escape(said)}</text>")
-    foot = height - 10
+        parts.append(f"<text x='{end + 8}' y='{top + 29}'>{escape(said)}</text>")
+    foot = height - 8
     parts += [
-        line(LABELS, TOP - 6, LABELS, foot - 20, GRID),
-        rectangle(LABELS, foot - 9, 12, 9, OURS),
-        f"<text x='{LABELS + 17}' y='{foot}' font-size='12'>median, with its spread; dashed: "
-        f"what it must reach</text>",
-        rectangle(0, foot - 6, 12, 4, LIMIT),
-        f"<text x='17' y='{foot}' font-size='12'>{escape(limit_is)}</text>",
+        rectangle(0, foot - 9, 12, 9, OURS),
+        rectangle(16, foot - 9, 12, 9, MISSED),
+        f"<text x='34' y='{foot}' font-size='12'>median with its spread; dashed: the target; "
+        "orange: missed</text>",
+        rectangle(470, foot - 6, 12, 4, LIMIT),
+        f"<text x='488' y='{foot}' font-size='12'>{escape(limit_is)}</text>",
         "</svg>",
     ]
     return "\n".join(parts) + "\n"

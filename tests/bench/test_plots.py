@@ -38,9 +38,7 @@ def result(*, limit: tuple[float, ...] = (), must: tuple[Must, ...] = ()) -> Res
 
 class TestTheColours:
     @pytest.mark.parametrize("page", [LIGHT, DARK])
-    @pytest.mark.parametrize(
-        "colour", [plots.INK, plots.OURS, plots.LIMIT, plots.MISSED, plots.GRID]
-    )
+    @pytest.mark.parametrize("colour", [plots.INK, plots.OURS, plots.LIMIT, plots.MISSED])
     def test_stand_out_on_any_page(self, colour, page):
         assert contrast(colour, page) >= 3  # WCAG's least for graphics
 
@@ -58,7 +56,7 @@ class TestAPlot:
     def test_has_lengths_in_proportion(self):
         drawn = plots.bars("x", [Bar.of(result(limit=(4,)))], limit_is="")
 
-        room = plots.WIDTH - plots.LABELS - plots.NUMBERS
+        room = plots.WIDTH - plots.NUMBERS
         assert f"width='{room / 2}'" in drawn  # 2 of 4
         assert f"width='{float(room)}'" in drawn
 
