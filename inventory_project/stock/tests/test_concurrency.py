@@ -14,11 +14,13 @@ import pytest
 from django.db import connection
 
 from contracts.inventory import ReservationLine
+from stock.ledger import by_sku
 from stock.models import Movement
 from stock.operations import copy_ledger
 from stock.stores.protocol import (
     OutOfStock,
     ReservationFulfilled,
+    ReservationRefused,
     ReservationReleased,
     ReservationUnknown,
     StockStore,
@@ -173,6 +175,45 @@ class TestManyClients:
         assert level.on_hand == 50 - ends["fulfilled"]
         assert level.reserved == ends["reserved"] == 0
         assert Movement.objects.levels() == [level]
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_who_do_anything_to_orders_of_several_lines_leave_all_of_each_or_none(
+        self, store: StockStore, seed: int
+    ) -> None:
+        """Reserve, release and fulfil come in any order, release before reserve among them."""
+        for sku in SKUS:
+            receive(store, sku, 20)
+        random = Random(seed)  # noqa: S311  # not a secret
+        orders = {
+            uuid4(): tuple(
+                ReservationLine(sku=sku, quantity=random.randint(1, 3))
+                for sku in random.sample(SKUS, random.randint(1, len(SKUS)))
+            )
+            for _ in range(12)
+        }
+        acts = [(act, order_id) for order_id in orders for act in ("reserve", "release", "fulfil")]
+
+        def act_on_all(seed: float) -> object:
+            for act, order_id in Random(seed).sample(acts, len(acts)):  # noqa: S311
+                lines = {"lines": orders[order_id]} if act == "reserve" else {}
+                with suppress(ReservationRefused, ReservationUnknown):
+                    getattr(store, act)(order_id=order_id, by="order", **lines)
+            return None
+
+        at_once([partial(act_on_all, random.random()) for _ in range(6)])
+
+        levels = store.levels(skus=SKUS)
+        held, left = Counter[str](), Counter[str]()
+        for order_id, lines in orders.items():
+            reservation = store.reservation(order_id=order_id)
+            assert reservation is not None  # each was released at least, perhaps as a tombstone
+            assert reservation.lines in (by_sku(lines), ())
+            counted = {"reserved": held, "fulfilled": left}.get(reservation.state, Counter())
+            counted.update({line.sku: line.quantity for line in reservation.lines})
+        copy_all(store)
+        for sku, level in levels.items():
+            assert (level.on_hand, level.reserved) == (20 - left[sku], held[sku])
+        assert Movement.objects.levels() == list(levels.values())
 
 
 class TestManyWorkers:
