@@ -31,7 +31,7 @@ CASES = 10_000 if IS_LONG else 1_000
 # Examples for each operation and phase, so that each service has as many cases in all: those with
 # few operations need more of each.
 EXAMPLES = (
-    {"user": 450, "order": 2400, "product": 1150, "inventory": 1250}
+    {"user": 480, "order": 1500, "product": 900, "inventory": 950}
     if IS_LONG
     else {"user": 36, "order": 180, "product": 95, "inventory": 105}
 )
