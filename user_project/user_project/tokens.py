@@ -5,6 +5,7 @@ from typing import Any, Self, cast
 
 import jwt
 from django.conf import settings
+from django.utils.crypto import constant_time_compare
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
@@ -58,10 +59,21 @@ class PersonToken(AccessToken):
 
 
 class PersonRefreshToken(RefreshToken):
-    """Gets a person new access tokens."""
+    """Gets a person new access tokens, until their password changes."""
 
     _token_backend = PersonToken._token_backend
     access_token_class = PersonToken
+
+    @classmethod
+    def for_user(cls, user: Any) -> Self:
+        token = cast(Self, super().for_user(user))
+        token["password"] = user.get_session_auth_hash()  # keyed: it tells nothing of the password
+        return token
+
+    def was_given_to(self, user: Any) -> bool:
+        """Whether the user still has the password with which this was asked for."""
+        known = str(self.payload.get("password", ""))
+        return constant_time_compare(known, user.get_session_auth_hash())
 
 
 @dataclass(frozen=True)

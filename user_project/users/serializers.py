@@ -76,7 +76,8 @@ class RefreshSerializer(TokenRefreshSerializer):
 
     token_class = PersonRefreshToken
     default_error_messages = {
-        "no_active_account": "The account of this token is erased or locked: register anew."
+        "no_active_account": "The account of this token is erased or locked: register anew.",
+        "password_changed": "The password was changed since: log in with the new one.",
     }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +85,8 @@ class RefreshSerializer(TokenRefreshSerializer):
         user = User.objects.filter(pk=refresh["sub"], is_active=True).first()
         if user is None:
             raise AuthenticationFailed(self.error_messages["no_active_account"])
+        if not refresh.was_given_to(user):
+            raise AuthenticationFailed(self.error_messages["password_changed"])
         return {"access": str(PersonToken.for_user(user))}
 
 

@@ -126,6 +126,17 @@ class TestRefresh:
 
         assert jwt.decode(access, options={"verify_signature": False})["is_staff"] is False
 
+    def test_ends_with_the_password_that_it_was_given_for(
+        self, ann: User, tokens: dict[str, str], anyone: APIClient
+    ):
+        ann.set_password("another horse battery")
+        ann.save()
+
+        answer = anyone.post(REFRESH, {"refresh": tokens["refresh"]})
+
+        assert answer.status_code == 401
+        assert "log in with the new one" in answer.json()["detail"]
+
     def test_refuses_an_access_token(self, tokens: dict[str, str], anyone: APIClient):
         assert anyone.post(REFRESH, {"refresh": tokens["access"]}).status_code == 401
 
