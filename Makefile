@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PROJECTS := user_project order_project product_project inventory_project
-SECURITY := any_request keys leaks throttles
+SECURITY := any_request attacks forgeries keys leaks throttles
 READY := .venv/.ready $(PROJECTS:%=%/.venv/.ready)
 .DEFAULT_GOAL := help
 
