@@ -35,6 +35,7 @@ class Outcome:
     failures: list[str]
     skipped: str
     seconds: float
+    cpu_seconds: float  # of all processes that ended properly: what it costs an idle machine
 
     @property
     def word(self) -> str:
@@ -97,7 +98,7 @@ def play(name: str, seed: int, *, is_long: bool, required: set[str]) -> Outcome:
     folder = fresh(FOLDER / f"{name}-{seed}")
     run = Run(name=name, seed=seed, is_long=is_long, folder=folder)
     skipped = ""
-    begun = time.monotonic()
+    begun, used = time.monotonic(), cpu_seconds()
     try:
         SCENARIOS[name](run)
     except CannotRunHere as reason:
@@ -114,12 +115,18 @@ def play(name: str, seed: int, *, is_long: bool, required: set[str]) -> Outcome:
         failures=run.failures,
         skipped="" if run.failures else skipped,
         seconds=round(time.monotonic() - begun, 1),
+        cpu_seconds=round(cpu_seconds() - used, 1),
     )
     told = f"{outcome.word} {name} {outcome.seconds:.0f} s [dim]{escape(outcome.counted)}[/]"
     console.print(told, escape(outcome.skipped), soft_wrap=True)
     if not outcome.failures:
         shutil.rmtree(folder, ignore_errors=True)
     return outcome
+
+
+def cpu_seconds() -> float:
+    """Of the processor, used by us and by all of ours that ended and were waited for."""
+    return sum(os.times()[:4])
 
 
 def fresh(folder: Path) -> Path:
@@ -130,7 +137,7 @@ def fresh(folder: Path) -> Path:
 
 def show(outcomes: list[Outcome]) -> None:
     table = Table(
-        "scenario", "seed", "result", "counted", "what did not hold, or why not", "seconds"
+        "scenario", "seed", "result", "counted", "what did not hold, or why not", "seconds", "CPU"
     )
     for outcome in outcomes:
         table.add_row(
@@ -140,6 +147,7 @@ def show(outcomes: list[Outcome]) -> None:
             outcome.counted,
             escape("\n".join(outcome.failures) or outcome.skipped),
             f"{outcome.seconds:.0f}",
+            f"{outcome.cpu_seconds:.0f}",
         )
     console.print(table)
     clean: Counter[str] = Counter()

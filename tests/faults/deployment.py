@@ -99,6 +99,7 @@ class Deployment:
         self.estate = estate
         self.servers = servers
         self.started_at: dict[str, float] = {}
+        self.told: dict[str, dict[str, str]] = {}  # to each, beside what its service is told
 
     # Who is there.
 
@@ -135,6 +136,7 @@ class Deployment:
     def restart(self, name: str, **variables: str) -> None:
         """Start one that has ended; what is left of it is killed first, as a supervisor would."""
         self.started_at[name] = time.monotonic()
+        self.told[name] = variables
         if name in self.servers:
             self.servers[name].start()
             return
@@ -143,7 +145,7 @@ class Deployment:
         self.estate.start_process(name, **variables)
 
     def supervise(self, *, but: str = "") -> list[str]:
-        """Start again whatever has ended, but for one; returns what that was."""
+        """Start again whatever has ended, but for one, as it was started; returns what that was."""
         now = time.monotonic()
         ended = [
             name
@@ -153,7 +155,7 @@ class Deployment:
             and now > self.started_at.get(name, 0) + RESTART_SECONDS
         ]
         for name in sorted(ended, key=lambda name: name not in self.servers):  # these first
-            self.restart(name)
+            self.restart(name, **self.told.get(name, {}))
         return ended
 
     def freeze(self, name: str) -> None:
