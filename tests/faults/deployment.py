@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pymongo
 from tests.estate.estate import Estate
+from tests.estate.leaks import secrets_in
 from tests.estate.settings import ROOT, SERVICES, Engines
 from tests.faults.inject import inherited
 from tests.faults.run import Run
@@ -231,6 +232,8 @@ def deploy(
         wire(estate)
         estate.start()
         yield deployment
+        told_to_all = secrets_in(sorted(estate.logs.iterdir()), estate)
+        run.expect(not told_to_all, f"no log has a password, token or key: {told_to_all[:5]}")
 
 
 def engines_of(plan: Kind, servers: dict[str, Server]) -> Engines:
