@@ -23,8 +23,6 @@ from tests.bench import events, freshness, writes, orders, stock, copy, processe
 
 TOPICS = (events, freshness, writes, orders, stock, copy, processes)
 
-BUSY_PERCENT = 20  # of a machine that should be ours
-
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
@@ -37,9 +35,8 @@ def main() -> int:
             console.print(f"{known.name:12} {known.title}")
         return 0
     begun = time.monotonic()
-    machine = report.machine()
-    if machine["busy_before"] > BUSY_PERCENT:
-        busy = machine["busy_before"]
+    busy = report.busy()
+    if busy > plots.BUSY_PERCENT:
         console.print(f"[yellow]something else keeps this machine {busy} % busy[/]: trust ratios")
     results: list[Result] = []
     report.RESULTS.mkdir(exist_ok=True)
@@ -51,14 +48,14 @@ def main() -> int:
             fresh = list(FIGURES[name].measure(bench))
             report.write(
                 fresh,
-                on=machine,
+                busy=busy,
                 order=list(FIGURES),
                 engines=engines,
                 quick=asked.quick,
                 path=report.LATEST,
             )
             results += fresh
-    plots.draw(report.read(report.LATEST), report.RESULTS)
+    plots.draw(*report.read(report.LATEST), folder=report.RESULTS)
     console.print(report.table(results))
     for result in results:
         if result.note:

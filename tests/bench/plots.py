@@ -1,6 +1,6 @@
 """Draws results as SVG: bars beside their limits, on no background, in colours that read on any."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -10,6 +10,7 @@ from tests.bench.figures import Result, amount
 # Each is seen both on white and on almost black, as tests/bench/test_plots.py makes sure.
 INK, OURS, LIMIT, MISSED = "#7a7f87", "#2f81e0", "#8a8f98", "#d9622b"
 WIDTH, NUMBERS, ROW, TOP = 860, 240, 48, 44
+BUSY_PERCENT = 20  # of a machine that should be ours
 FONT = "font-family='system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif'"
 
 
@@ -154,9 +155,9 @@ PLOTS: tuple[tuple[str, str, str, Choice], ...] = (
 )
 
 
-def draw(results: Iterable[Result], folder: Path) -> None:
-    """Write each plot of which there are results."""
-    results = list(results)
+def draw(results: Sequence[Result], busy: int, *, folder: Path) -> None:
+    """Write each plot of which there are results; it says so where the machine was not ours."""
+    shared = f" (on a machine {busy} % busy with something else)" if busy > BUSY_PERCENT else ""
     for name, title, limit_is, shows in PLOTS:
         if rows := [Bar.of(result) for result in results if shows(result)]:
-            (folder / f"{name}.svg").write_text(bars(title, rows, limit_is=limit_is))
+            (folder / f"{name}.svg").write_text(bars(title + shared, rows, limit_is=limit_is))

@@ -23,8 +23,12 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cpu": processor(Path("/proc/cpuinfo")),
         "python": platform.python_version(),
-        "busy_before": round(psutil.cpu_percent(interval=1)),  # percent of it, by something else
     }
+
+
+def busy() -> int:
+    """How many percent of the machine something else keeps busy, before we begin."""
+    return round(psutil.cpu_percent(interval=1))
 
 
 def processor(cpuinfo: Path) -> str:
@@ -36,7 +40,7 @@ def processor(cpuinfo: Path) -> str:
     return platform.machine()
 
 
-def as_json(result: Result, *, at: str, quick: bool) -> dict[str, Any]:
+def as_json(result: Result, *, at: str, busy: int, quick: bool) -> dict[str, Any]:
     value, share = result.value, result.share
     told: dict[str, Any] = {
         "figure": result.figure,
@@ -54,6 +58,7 @@ def as_json(result: Result, *, at: str, quick: bool) -> dict[str, Any]:
         "is_met": result.is_met,
         "note": result.note,
         "measured_at": at,
+        "busy_before": busy,
         "quick": quick,
     }
     return told
@@ -91,7 +96,7 @@ def merge(
 def write(
     results: Iterable[Result],
     *,
-    on: dict[str, Any],
+    busy: int,
     order: Sequence[str],
     engines: dict[str, str],
     quick: bool,
@@ -100,18 +105,19 @@ def write(
     """Bring the file up to these results; what was not measured now stays."""
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
-    fresh = [as_json(result, at=at, quick=quick) for result in results]
+    fresh = [as_json(result, at=at, busy=busy, quick=quick) for result in results]
     told = {
-        "machine": on,
+        "machine": machine(),
         "engines": known.get("engines", {}) | engines,
         "results": merge(known.get("results", []), fresh, order),
     }
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
-def read(path: Path) -> list[Result]:
-    """All that the file knows."""
-    return [from_json(told) for told in json.loads(path.read_text())["results"]]
+def read(path: Path) -> tuple[list[Result], int]:
+    """All that the file knows, and how busy the machine was with something else, at most."""
+    known = json.loads(path.read_text())["results"]
+    return [from_json(told) for told in known], max(told["busy_before"] for told in known)
 
 
 def table(results: Iterable[Result]) -> Table:

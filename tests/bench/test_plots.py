@@ -29,7 +29,7 @@ def result(*, limit: tuple[float, ...] = (), must: tuple[Must, ...] = ()) -> Res
         figure="relay",
         what="A <b> & c",
         on="SQLite",
-        unit="ms",
+        unit="events/s",
         runs=(1, 2, 3),
         limit=limit,
         must=must,
@@ -64,3 +64,9 @@ class TestAPlot:
         must = (Must(bound=0.7, at="least", of="limit"),)
 
         assert Bar.of(result(limit=(10,), must=must)).must == pytest.approx(7)
+
+    @pytest.mark.parametrize(("busy", "told"), [(100, True), (3, False)])
+    def test_tells_where_the_machine_was_not_ours(self, tmp_path, busy, told):
+        plots.draw([result(limit=(4,))], busy, folder=tmp_path)
+
+        assert ("100 % busy" in (tmp_path / "events.svg").read_text()) is told

@@ -25,7 +25,7 @@ ORDER = ("relay", "worker")
 
 def write(folder: Path, *results: Result, quick: bool = False) -> None:
     path = folder / "latest.json"
-    report.write(results, on={}, order=ORDER, engines={}, quick=quick, path=path)
+    report.write(results, busy=3, order=ORDER, engines={}, quick=quick, path=path)
 
 
 def read(folder: Path) -> Any:
