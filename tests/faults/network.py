@@ -49,13 +49,16 @@ WIRES = {
     ),
     "order-user": Wire(service="order", variable="USER_URL", upon=b"/api/v1/internal/", times=1),
     "order-cache": Wire(service="order", variable="CACHE_URL"),
+    "user-cache": Wire(service="user", variable="CACHE_URL"),
+    "inventory-stock": Wire(service="inventory", variable="STOCK_URL", times=2),
     "user-database": Wire(service="user", variable="DATABASE_URL", times=2),
     "order-database": Wire(service="order", variable="DATABASE_URL", times=2),
     "inventory-database": Wire(service="inventory", variable="DATABASE_URL", times=2),
 }
 FAULTS = list(Fault)
 SURELY_HIT = ("relay-broker", "order-inventory")
-ASKED_FOR_STRANGERS = "order-user"
+# Used where somebody registers and orders at once, which load alone does not do.
+USED_BY_STRANGERS = ("user-cache", "order-user")
 # Redis forgets what it hands to a worker (BRPOP) before that has it: what is lost on that way is
 # for verify_customers to find. A broker with acknowledgements keeps it.
 FORGETFUL = "worker-broker"
@@ -120,7 +123,7 @@ def plans(
     run: Run, wiring: Wiring, rounds: int, *, is_forgetful: bool
 ) -> Iterator[Mapping[str, Fault]]:
     """Which fault each wire has in a round: after as many rounds as there are faults, each."""
-    faults, wires = list(FAULTS), [name for name in wiring.proxies if name != ASKED_FOR_STRANGERS]
+    faults, wires = list(FAULTS), [name for name in wiring.proxies if name not in USED_BY_STRANGERS]
     for number in range(rounds):
         if number % len(faults) == 0:
             run.random.shuffle(faults)
@@ -155,20 +158,22 @@ def catch_up(run: Run, wiring: Wiring, deployment: Deployment) -> None:
 
 
 def strangers(wiring: Wiring, load: Load) -> None:
-    """Who registered a moment ago may order: orders ask for them, whatever befalls that wire."""
-    deployment, proxy = load.deployment, wiring.proxies[ASKED_FOR_STRANGERS]
+    """Who registers amid a fault may order at once, amid another: orders ask users for them."""
+    deployment, wire = load.deployment, WIRES["order-user"]
+    cache, users = (wiring.proxies[name] for name in USED_BY_STRANGERS)
     deployment.freeze("user-relay")
     try:
         for number, fault in enumerate(FAULTS):
             body = {"email": f"stranger{number}@example.com", "name": "Stranger"}
             url = f"{deployment.estate.url('user')}/api/v1/users/"
             password = {"password": f"Freehold-{uuid.uuid4()}"}
-            registered = requests.post(url, json=body | password, timeout=30)
+            with cache.struck(fault):
+                registered = requests.post(url, json=body | password, timeout=30)
             registered.raise_for_status()
             who, key, lines = registered.json()["id"], str(uuid.uuid4()), {"MUG-ENAMEL": 1}
             with Client(load) as client:
                 client.tokens[who] = sign_token(deployment, who)
-                with proxy.struck(fault, upon=WIRES[ASKED_FOR_STRANGERS].upon, times=1):
+                with users.struck(fault, upon=wire.upon, times=wire.times):
                     _, order = client.place(who, lines, key, loses_answer=False)
             ids = frozenset({str(order["id"])})
             load.placed.append(Placed(customer=who, key=key, lines=lines, ids=ids))
@@ -181,7 +186,7 @@ def tell_hits(run: Run, wiring: Wiring) -> None:
     for name, proxy in wiring.proxies.items():
         run.say(f"{name}: {', '.join(f'{hits} {fault}' for fault, hits in proxy.hits.items())}")
         run.count("network faults", proxy.hits.total())
-    for name in (*SURELY_HIT, ASKED_FOR_STRANGERS):
+    for name in (*SURELY_HIT, *USED_BY_STRANGERS):
         spared = set(FAULTS) - wiring.proxies[name].hits.keys()
         run.expect(not spared, f"each fault befalls {name}, but {sorted(spared)}")
 

@@ -27,7 +27,8 @@ class Table:
                 found = list(collection.find({}, dict.fromkeys(columns, 1)))
             read = [tuple(each[column] for column in columns) for each in found]
         else:
-            read = self.execute(f"SELECT {', '.join(columns)} FROM {self.name}")  # noqa: S608
+            names = ", ".join(map(self._quoted, columns))
+            read = self.execute(f"SELECT {names} FROM {self.name}")  # noqa: S608
         return [
             tuple(
                 str(uuid.UUID(str(value))) if column == self.key
@@ -44,9 +45,9 @@ class Table:
                 collection.insert_one(self._ready(values))
             return
         ready = self._ready(values)
-        marks = ", ".join(["?"] * len(ready))
+        names, marks = ", ".join(map(self._quoted, ready)), ", ".join(["?"] * len(ready))
         self.execute(
-            f"INSERT INTO {self.name} ({', '.join(ready)}) VALUES ({marks})",  # noqa: S608
+            f"INSERT INTO {self.name} ({names}) VALUES ({marks})",  # noqa: S608
             *ready.values(),
         )
 
@@ -56,7 +57,7 @@ class Table:
                 collection.update_one({"_id": self._id(key)}, {"$set": self._ready(values)})
             return
         ready = self._ready(values)
-        settings = ", ".join(f"{column} = ?" for column in ready)
+        settings = ", ".join(f"{self._quoted(column)} = ?" for column in ready)
         self.execute(
             f"UPDATE {self.name} SET {settings} WHERE {self.key} = ?",  # noqa: S608
             *ready.values(),
@@ -107,6 +108,10 @@ class Table:
         return {
             name: self._id(value) if name == self.key else value for name, value in values.items()
         }
+
+    def _quoted(self, column: str) -> str:
+        """A column's name where it may be a word of SQL, as `lines` is at MySQL."""
+        return f"`{column}`" if self.url.scheme == "mysql" else f'"{column}"'
 
     def _id(self, key: str) -> Any:
         """A UUID as the engine keeps it."""
