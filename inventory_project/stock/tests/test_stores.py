@@ -314,15 +314,16 @@ class TestCostInSql:
         with django_assert_num_queries(1 if connection.vendor == "postgresql" else 2 + 2 + 2):
             store.reserve(order_id=uuid4(), lines=lines(TENT=1, MUG=1), by="order")
 
+    @pytest.mark.parametrize("end", ["fulfil", "release"])
     def test_of_its_end_is_a_read_two_writes_and_an_update_a_line(
-        self, store: StockStore, django_assert_num_queries: DjangoAssertNumQueries
+        self, store: StockStore, django_assert_num_queries: DjangoAssertNumQueries, end: str
     ) -> None:
         receive(store, TENT, 3)
         order_id = uuid4()
         store.reserve(order_id=order_id, lines=lines(TENT=1), by="order")
 
         with django_assert_num_queries(2 + 3 + 1):
-            store.fulfil(order_id=order_id, by="cleo")
+            getattr(store, end)(order_id=order_id, by="cleo")
 
     @pytest.mark.parametrize("number", [1, 100])
     def test_of_levels_is_one_statement_however_many(
