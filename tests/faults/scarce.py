@@ -10,10 +10,11 @@ from tests.estate.settings import Engines
 from tests.faults.part import Part, lend
 from tests.faults.run import Run
 from tests.faults.shelf import Shelf
-from tests.faults.stock import TOLD, baskets, too_early
+from tests.faults.stock import TOLD, too_early
 from tests.faults.tables import Table
 
 UNITS, ASKED, CLIENTS = 40, 120, 32
+LINES = 12  # of an order that meets another one halfway
 
 
 def scarce_embedded(run: Run) -> None:
@@ -45,7 +46,7 @@ def ask_for_too_much(run: Run, engines: Engines) -> None:
         last_units(run, shelf, clients)
         too_early(run, shelf)
         if url := engines.databases["inventory"]:
-            baskets(run, shelf, clients)
+            in_both_directions(run, shelf, clients)
             estate.stop()  # PostgreSQL counts a session's deadlocks at its end, or a little before
             expect_no_deadlock(run, url)
 
@@ -60,6 +61,21 @@ def last_units(run: Run, shelf: Shelf, clients: ThreadPoolExecutor) -> None:
     run.count("reservations", ASKED)
     run.expect(granted == UNITS, f"of {UNITS} units {UNITS} are granted: {granted}")
     shelf.judge(run, ["LAST"])
+
+
+def in_both_directions(run: Run, shelf: Shelf, clients: ThreadPoolExecutor) -> None:
+    """Half of the orders name many SKUs from the first to the last, half from the last."""
+    skus = [f"SHELF-{number}" for number in range(LINES)]
+    for sku in skus:
+        shelf.certain(lambda sku=sku: shelf.receive(sku, ASKED))
+
+    def buy(number: int) -> int:
+        lines = dict.fromkeys(skus if number % 2 else reversed(skus), 1)
+        return shelf.certain(lambda: shelf.reserve(str(uuid.uuid4()), lines)).status
+
+    answers = list(clients.map(buy, range(ASKED)))
+    run.count("reservations", ASKED)
+    run.expect(set(answers) <= {200, 201}, f"there is enough for all: {sorted(set(answers))}")
 
 
 def expect_no_deadlock(run: Run, url: str) -> None:

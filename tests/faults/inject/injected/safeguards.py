@@ -179,7 +179,7 @@ def move_as_read(move: Callable[..., Any]) -> Callable[..., Any]:
 def reserve_whatever_is_there(migration: ModuleType) -> None:
     """PostgreSQL's function that reserves, without its look at the shelf."""
     migration.FUNCTION, found = re.subn(  # type: ignore[attr-defined]
-        r"AND on_hand - reserved >= \S+", "", getattr(migration, "FUNCTION", "")
+        r"AND on_hand - reserved >= [^;]+", "", getattr(migration, "FUNCTION", "")
     )
     if not found:
         refuse("PostgreSQL's function guards the stock in another way now")
