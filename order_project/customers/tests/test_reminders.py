@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 from kombu import Connection
 
+from customers.management.commands.declare_queues import declare
 from order_project.beat import Scheduler
 from order_project.celery import app
 
@@ -17,6 +18,7 @@ class TestReminder:
         entry: Any = settings.CELERY_BEAT_SCHEDULE[reminder]
 
         with Connection("memory://") as connection:
+            declare(app.amqp.queues["order.tasks"], connection.default_channel)
             app.send_task(entry["task"], connection=connection, **entry["options"])
             message = app.amqp.queues["order.tasks"](connection.default_channel).get()
 
@@ -25,7 +27,9 @@ class TestReminder:
 
 
 class Remembering(Scheduler):
-    """Notes what it would have sent."""
+    """Notes what it would have sent, and needs no broker for it."""
+
+    producer: Any = None
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         self.sent: list[str] = [*getattr(self, "sent", []), entry.name]

@@ -44,6 +44,7 @@ class TestOrdersThatWait:
     def test_are_counted_and_timed(self, shop, ann, bo, scrape):
         shop.before = shop.lose
         older, _ = place(ann), place(bo)
+        Order.objects.update(placed_at=timezone.now())  # not when this run of tests began
         Order.objects.filter(pk=older.pk).update(placed_at=timezone.now() - timedelta(seconds=90))
 
         samples = scrape()
