@@ -157,7 +157,7 @@ PLOTS: tuple[tuple[str, str, str, Choice], ...] = (
 
 def draw(results: Sequence[Result], busy: int, *, folder: Path) -> None:
     """Write each plot of which there are results; it says so where the machine was not ours."""
-    shared = f" (on a machine {busy} % busy with something else)" if busy > BUSY_PERCENT else ""
+    shared = f" (machine {busy} % busy)" if busy > BUSY_PERCENT else ""
     for name, title, limit_is, shows in PLOTS:
         if rows := [Bar.of(result) for result in results if shows(result)]:
             (folder / f"{name}.svg").write_text(bars(title + shared, rows, limit_is=limit_is))
