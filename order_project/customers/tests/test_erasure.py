@@ -29,6 +29,7 @@ from customers.operations import (
     apply_users,
     dismiss_rejected,
     reject_message,
+    retry_all_rejected,
     verify_customers,
 )
 from customers.tasks import verify_all_customers
@@ -100,7 +101,7 @@ class TestErasure:
         apply(event_of(tombstone(ann.user)))
 
         assert not is_known(ann.user)
-        call_command("retry_rejected", stdout=StringIO())
+        retry_all_rejected(by="cleo", now=timezone.now())
         assert Customer.objects.get(id=bo.id).name == bo.user.name
 
     def test_reaches_what_is_rejected_after_it(self, ann: Any, bo: Any) -> None:
