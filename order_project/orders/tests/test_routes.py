@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from clients.http import sign_token
 from customers.models import RejectedEvent
 from customers.operations import apply_users
+from orders.models import Order
 from orders.tests.conftest import place
 
 # Nobody, Ann, whose order it is, Bo, Cleo of the staff, and order_project. People carry a token and
@@ -92,6 +93,12 @@ CELLS = [
     for method, route in ROWS
     for who in ([CALLERS] if method == "GET" else [(caller,) for caller in CALLERS])
 ]
+# Where the admin reads rights by a join.
+JOINED = {
+    "/admin/auth/group/<path:object_id>/change/",
+    "/admin/auth/group/add/",
+    "/admin/auth/user/<path:object_id>/change/",
+}
 # What is sent there; to the others, nothing.
 BODIES = {
     ("POST", "/api/v1/orders/"): {"lines": [{"sku": "TENT-2P", "quantity": 1}]},
@@ -154,7 +161,7 @@ def paths(db: None, shop: Any, ann: Any, bo: Any, cleo: Any) -> dict[str, str]:
         "^customers/(?P<pk>[^/.]+)/$": f"customers/{ann.id}/",
         "^customers/$": "customers/",
         "<id>": str(local.pk),
-        "<path:content_type_id>": str(ContentType.objects.get_for_model(User).pk),
+        "<path:content_type_id>": str(ContentType.objects.get_for_model(Order).pk),
         "^(?P<app_label>auth|customers|orders)/$": "orders/",
         "(?P<url>.*)$": "nowhere",
     }
@@ -179,7 +186,10 @@ def test_each_door_knows_whom_to_let_in(
     method: str,
     route: str,
     who: tuple[str, ...],
+    request: pytest.FixtureRequest,
 ):
+    if route in JOINED:
+        request.getfixturevalue("joins")
     content: dict[str, Any] = {}
     if body := BODIES.get((method, route)):
         content = {"data": json.dumps(body), "content_type": "application/json"}

@@ -103,7 +103,7 @@ def routes(patterns: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def methods_of(pattern: URLPattern) -> set[str]:
     """What a view says that it takes; GET of one that does not say, such as a page of the admin."""
     if actions := getattr(pattern.callback, "actions", None):
-        return {name.upper() for name in actions}
+        return {name.upper() for name in actions} - {"HEAD"}  # which the first request adds
     view = getattr(pattern.callback, "cls", getattr(pattern.callback, "view_class", RedirectView))
     if issubclass(view, RedirectView):
         return {"GET"}
