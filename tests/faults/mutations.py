@@ -50,8 +50,8 @@ MUTATIONS = [
     Mutation(safeguard="reject-on-worker-lost", scenario="worker-embedded", sign=STATES),
     Mutation(safeguard="version-guard", scenario="twice-embedded", sign=STATES),
     Mutation(safeguard="in-batch-fold", scenario="twice-postgresql", sign=STATES),
-    Mutation(safeguard="stock-guard", scenario="scarce-postgresql", sign="units are granted"),
-    Mutation(safeguard="stock-guard", scenario="scarce-redis", sign="units are granted"),
+    Mutation(safeguard="stock-guard", scenario="scarce-postgresql", sign="are granted"),
+    Mutation(safeguard="stock-guard", scenario="scarce-redis", sign="are granted"),
     Mutation(
         safeguard="sorted-locks", scenario="scarce-postgresql", sign="no order waits for another"
     ),
