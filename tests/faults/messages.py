@@ -5,6 +5,7 @@ import json
 import re
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -159,25 +160,27 @@ def headers() -> dict[str, Any]:
     }
 
 
-class Mailbox:
+class Mailbox(ABC):
     """The broker's side of the worker: what is put into its queue, and what is set aside there."""
 
     def __init__(self, url: str) -> None:
         self.url = urlsplit(url)
 
+    @abstractmethod
     def post(self, messages: Sequence[bytes]) -> None:
-        raise NotImplementedError
+        """Put messages into the queue."""
 
+    @abstractmethod
     def waiting(self) -> int:
         """Messages that nobody is done with; RabbitMQ does not count those in a worker's hands."""
-        raise NotImplementedError
 
     def dead(self) -> list[str]:
         """The bodies that the broker has set aside."""
         return []
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """Leave the broker."""
 
 
 class RedisMailbox(Mailbox):
