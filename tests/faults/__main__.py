@@ -155,9 +155,10 @@ def show(outcomes: list[Outcome]) -> None:
         if not outcome.failures:
             clean.update(outcome.counts)
     if kills := clean["kills"]:
+        most = min(1.0, 3 / kills)
         console.print(
             f"{kills:,} kills without a loss, {clean['events']:,} events, "
-            f"{clean['orders']:,} orders: at 95 % at most {3 / kills:.2%} of such kills lose "
+            f"{clean['orders']:,} orders: at 95 % at most {most:.2%} of such kills lose "
             "anything (the rule of three)"
         )
 

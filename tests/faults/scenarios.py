@@ -67,6 +67,10 @@ SCENARIOS: dict[str, Scenario] = {
 # What takes too long for CI; all others belong to the short run, too.
 LONG_ONLY: frozenset[str] = frozenset(
     {
+        "network-embedded",
+        "clocks-embedded",
+        "disk-embedded",
+        "broker-embedded",
         "disk-postgresql",
         "clocks-postgresql",
         "broker-rabbitmq",
