@@ -151,6 +151,7 @@ def environment_of(
             "BEAT_SCHEDULE": str(folder / "beat"),
             # On one machine an outage is over sooner than elsewhere: look for its end more often.
             "RESUME_SECONDS": "1",
+            "DEAD_LETTERS_SECONDS": "5",
             "RETRY_SECONDS": "2",
             "BREAKER_RESET_SECONDS": "1",
             **{f"{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in SERVICES},
