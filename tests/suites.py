@@ -121,7 +121,7 @@ def suites(engines: Collection[str], stack: ExitStack) -> list[Suite]:
             if engine == "postgresql" and "rabbitmq" in engines and service in BROKER_VARIABLE:
                 given[BROKER_VARIABLE[service]] = stack.enter_context(lend_vhost())
             planned.append(project_suite(service, engine, **given))
-    return [*planned, own_suite("faults"), own_suite("contracts")]
+    return [*planned, *map(own_suite, ("faults", "bench", "contracts"))]
 
 
 def run(suite: Suite) -> Outcome:
