@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -165,8 +166,17 @@ def count(row: Row, tally: Tally) -> bytes:
     return line
 
 
+class Encoder(DjangoJSONEncoder):
+    """Tells times to the millisecond, and a time without any as one that has none."""
+
+    def default(self, o: Any) -> Any:
+        if isinstance(o, datetime):
+            o = o.replace(microsecond=o.microsecond // 1000 * 1000)
+        return super().default(o)
+
+
 def write(value: object) -> bytes:
-    return json.dumps(value, cls=DjangoJSONEncoder, sort_keys=True).encode() + b"\n"
+    return json.dumps(value, cls=Encoder, sort_keys=True).encode() + b"\n"
 
 
 def read(lines: Iterable[bytes]) -> Iterator[Row]:

@@ -169,7 +169,7 @@ class TestAProxy:
         server.close()
 
         with (
+            pytest.raises(ConnectionResetError),  # it may come before the connection is ours
             socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client,
-            pytest.raises(ConnectionResetError),
         ):
             client.recv(1)

@@ -84,6 +84,13 @@ class TestUnpack:
         assert dora.user_permissions.get().codename == "view_customer"
         assert LogEntry.objects.get().user == User.objects.get(username="cleo")
 
+    def test_knows_a_row_again_that_was_written_as_a_second_began(self):
+        User.objects.update(date_joined=NOW.replace(microsecond=456))
+        lines = list(pack())
+        clear()
+
+        assert unpack(of_another_database(lines), replace=False) == KEPT
+
     def test_only_compares_where_the_same_rows_are_already(self):
         lines = of_another_database(list(pack()))
         keys = set(User.objects.values_list("pk"))
