@@ -1,7 +1,7 @@
 """Who people are, and the one place where a change of it becomes an event."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import starmap
@@ -220,22 +220,39 @@ class User(AbstractBaseUser, PermissionsMixin):
         Public fields that this object did not change are not written: one loaded earlier must not
         take back, unnoticed by the outbox, what another process changed meanwhile.
         """
-        with transaction.atomic(using=options.get("using"), savepoint=False):
-            if self._state.adding:
-                super().save(*args, **options)
-                self._emit(PendingEvent.Type.CREATED)
-            else:
-                fields, changed = self._fields_to_write(options.pop("update_fields", None))
-                if changed:
-                    fields |= STATE_FIELDS
-                    self.version, self.changed_at = models.F("version") + 1, timezone.now()
-                try:
-                    super().save(*args, update_fields=fields, **options)
-                finally:
-                    self._forget_expression()
-                if changed:
-                    self._emit(PendingEvent.Type.UPDATED)
+        if not self._state.adding:
+            fields, changed = self._fields_to_write(options.pop("update_fields", None))
+            if changed:
+                fields |= STATE_FIELDS
+                self.version, self.changed_at = models.F("version") + 1, timezone.now()
+            options["update_fields"] = fields
+        try:
+            super().save(*args, **options)
+        finally:
+            self._forget_expression()
         self._remember()
+
+    def _save_table(
+        self,
+        raw: bool = False,
+        cls: type[models.Model] | None = None,
+        force_insert: bool = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Collection[str] | None = None,
+    ) -> Any:
+        """Write the row, which Django does here and only here, and emit if it is a new state."""
+        write = partial(
+            super()._save_table,  # type: ignore[misc]  # the stubs do not know it
+            *(raw, cls, force_insert, force_update, using, update_fields),
+        )
+        if self._state.adding:
+            event = PendingEvent.Type.CREATED
+        elif update_fields is None or "version" in update_fields:
+            event = PendingEvent.Type.UPDATED
+        else:
+            return write()
+        return PendingEvent.objects.using(using).add_with(write, event, self.pk)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> Any:
         """Erase, as UserQuerySet.delete does."""
@@ -265,6 +282,3 @@ class User(AbstractBaseUser, PermissionsMixin):
         self._remembered = {
             name: self.__dict__[name] for name in PUBLIC_FIELDS if name in self.__dict__
         }
-
-    def _emit(self, event_type: PendingEvent.Type) -> None:
-        PendingEvent.objects.using(self._state.db).add(event_type, [self.pk])

@@ -2,16 +2,18 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, NotSupportedError, connection, transaction
 from django.db.models.functions import Upper
+from django.db.models.signals import post_save
 from django.test import Client
 from django.urls import reverse
 
 from conftest import Manage, emitted
-from outbox.models import PendingEvent
+from outbox.models import PendingEvent, PendingEventQuerySet
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +126,34 @@ class TestSave:
 
         assert emitted() == []
         assert ann.version == 1
+
+    def test_lets_a_receiver_write_and_emits_what_that_changed(self, ann: User, bo: User):
+        def rename_bo(instance: User, **_: object) -> None:
+            if instance == ann:
+                PendingEvent.objects.all().delete()  # a statement of another table
+                bo.name = "Bo Archer"
+                bo.save()
+
+        ann.name = "Ann Archer"
+        post_save.connect(rename_bo, sender=User)
+        try:
+            ann.save()
+        finally:
+            post_save.disconnect(rename_bo, sender=User)
+
+        assert emitted() == [("user_updated", str(bo.pk))]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_without_its_event_is_not_made(self, ann: User, monkeypatch):
+        monkeypatch.setattr(PendingEventQuerySet, "_occasion", lambda _: ("", None))
+        ann.name = "Ann Archer"
+
+        for user in (ann, User(email="dee@example.com", name="Dee")):
+            with pytest.raises(IntegrityError):
+                user.save()
+
+        assert list(User.objects.values_list("name", "version")) == [("Ann", 1)]
+        assert emitted() == []
 
 
 class TestQuerySets:
@@ -272,6 +302,16 @@ class TestOtherDoors:
         )
 
         assert emitted() == [("user_created", str(User.objects.get().pk))]
+
+    def test_loaddata_emits(self, ann: User, tmp_path: Path):
+        call_command("dumpdata", "users.user", output=str(tmp_path / "users.json"))
+        ann.delete()
+        User._base_manager.filter(pk=ann.pk)._raw_delete(User.objects.db)
+        emitted()
+
+        call_command("loaddata", str(tmp_path / "users.json"), verbosity=0)
+
+        assert emitted() == [("user_created", str(ann.pk))]
 
     def test_a_rolled_back_transaction_emits_nothing(self, ann: User):
         def fail_late() -> None:

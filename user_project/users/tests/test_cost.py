@@ -20,40 +20,50 @@ def statements(act: Callable[[], object]) -> list[str]:
     return [query["sql"].split()[0] for query in sent]
 
 
+def written(statement: str) -> list[str]:
+    """How a user's row and its event reach the database, outside of any transaction."""
+    if connection.vendor == "postgresql":
+        return ["WITH"]
+    return ["BEGIN", statement, "INSERT", "COMMIT"]
+
+
 @pytest.mark.django_db(transaction=True)
 class TestAWriteWithItsEvent:
-    """The change, the pointer to it, and the transaction around the two."""
+    """The change and the pointer to it: one statement, or two and the transaction around them."""
 
-    def test_is_two_statements_for_a_new_user(self):
+    def test_is_written_at_once_for_a_new_user(self):
         sent = statements(User(email="dee@example.com", name="Dee").save)
 
-        assert sent == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
+        assert sent == written("INSERT")
 
-    def test_is_two_statements_for_a_changed_one(self, ann: User):
+    def test_is_written_at_once_for_a_changed_one(self, ann: User):
         ann.name = "Ann Archer"
 
-        assert statements(ann.save) == ["BEGIN", "UPDATE", "INSERT", "COMMIT"]
+        assert statements(ann.save) == written("UPDATE")
 
     def test_is_one_statement_where_nothing_public_changed(self, ann: User):
         ann.phone = "+49 30 9999"
 
-        assert statements(ann.save) == ["BEGIN", "UPDATE", "COMMIT"]
+        assert statements(ann.save) == ["UPDATE"]
 
     def test_adds_no_savepoint_to_a_transaction(self, ann: User):
         ann.name = "Ann Archer"
 
         with transaction.atomic():
-            assert statements(ann.save) == ["UPDATE", "INSERT"]
+            sent = statements(ann.save)
 
-    def test_costs_an_operation_no_more(self, ann: User):
+        assert sent == [word for word in written("UPDATE") if word not in ("BEGIN", "COMMIT")]
+
+    def test_costs_an_operation_no_more_than_its_transaction(self, ann: User):
         def register() -> None:
             register_user(email="dee@example.com", name="Dee", password="")
 
         def rename() -> None:
             change_profile(user=ann, name="Ann Archer")
 
-        assert statements(register) == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
-        assert statements(rename) == ["BEGIN", "UPDATE", "INSERT", "COMMIT"]
+        for act, statement in ((register, "INSERT"), (rename, "UPDATE")):
+            inside = [word for word in written(statement) if word not in ("BEGIN", "COMMIT")]
+            assert statements(act) == ["BEGIN", *inside, "COMMIT"]
 
     @pytest.mark.parametrize("size", [2, 60])  # one batch on every engine
     def test_of_many_users_is_as_many_as_of_few(self, size: int):

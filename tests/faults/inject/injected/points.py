@@ -180,7 +180,7 @@ CRASH_POINTS: dict[str, CrashPoint] = {
     "user-write-before-commit": CrashPoint(
         what="a user's row and its pending event are written, and not committed",
         processes=("user-web",),
-        function="outbox.models:PendingEventQuerySet.add",
+        function="outbox.models:PendingEventQuerySet.add_with",
         when=When.AFTER,
     ),
     "user-commit-before-answer": CrashPoint(
