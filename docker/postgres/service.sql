@@ -15,6 +15,10 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '${service}') \gexec
 REVOKE ALL ON DATABASE "${service}", postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE "${service}" TO ${service}_service;
 
+-- The server's own log tells which statement failed by its error, without what people wrote into it.
+ALTER DATABASE "${service}" SET log_min_error_statement = panic;
+ALTER DATABASE "${service}" SET log_error_verbosity = terse;
+
 \connect "${service}"
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO ${service}_owner;

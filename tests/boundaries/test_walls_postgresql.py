@@ -158,6 +158,21 @@ class TestPostgreSQL:
 
         assert names == [("Ann",), ("Cleo",)]
 
+    @pytest.mark.parametrize("role", ROLES)
+    def test_writes_nothing_about_people_into_its_own_log(self, server: Server, role: str):
+        with server.session("user", role) as session:
+            logged = {
+                name: session.execute(f"SHOW {name}").fetchone()
+                for name in ("log_min_error_statement", "log_error_verbosity")
+            }
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                session.execute("SET log_error_verbosity = verbose")
+
+        assert logged == {
+            "log_min_error_statement": ("panic",),
+            "log_error_verbosity": ("terse",),
+        }
+
     @pytest.mark.parametrize(
         "statement",
         [

@@ -232,7 +232,8 @@ def deploy(
         wire(estate)
         estate.start()
         yield deployment
-        told_to_all = secrets_in(sorted(estate.logs.iterdir()), estate)
+        logs = [*estate.logs.iterdir(), *(server.log for server in servers.values())]
+        told_to_all = secrets_in(sorted(logs), estate)
         run.expect(not told_to_all, f"no log has a password, token or key: {told_to_all[:5]}")
 
 

@@ -170,6 +170,8 @@ def postgresql(folder: Path) -> Server:
         "unix_socket_directories": "",
         "max_connections": "200",
         "log_line_prefix": "%m [%p] ",
+        "log_min_error_statement": "panic",  # these two as docker/postgres/service.sql has them
+        "log_error_verbosity": "terse",
     }
     return Server(
         name="postgresql",
