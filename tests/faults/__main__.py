@@ -19,7 +19,7 @@ from rich.table import Table
 from tests.engines import ENGINES
 from tests.estate.settings import RUN
 from tests.faults.run import CannotRunHere, Run, console
-from tests.faults.scenarios import LONG_ONLY, LONG_SEEDS, SCENARIOS, SEEDED
+from tests.faults.scenarios import LONG_ONLY, LONG_SEEDS, SCENARIOS
 
 FOLDER = RUN / "faults"
 RESULTS = RUN / "faults.json"
@@ -64,12 +64,13 @@ def main() -> int:
         console.print(f"REQUIRE_ENGINES knows {', '.join(ENGINES)}; not {', '.join(unknown)}")
         return 2
     names = asked.only or [name for name in SCENARIOS if asked.long or name not in LONG_ONLY]
-    seeds = asked.seeds or (LONG_SEEDS if asked.long else 1)
+    usual = LONG_SEEDS if asked.long else {}
     console.print(f"seed {asked.seed}; the same faults again: SEED={asked.seed}")
     outcomes = []
     try:
         for name in names:
-            for seed in range(asked.seed, asked.seed + (seeds if name in SEEDED else 1)):
+            seeds = asked.seeds or usual.get(name, 1)
+            for seed in range(asked.seed, asked.seed + seeds):
                 outcomes.append(play(name, seed, is_long=asked.long, required=required))
                 RESULTS.write_text(json.dumps([asdict(each) for each in outcomes], indent=2))
     except KeyboardInterrupt:
@@ -87,7 +88,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--long", action="store_true", help="all scenarios, each at full length")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="what to repeat")
-    parser.add_argument("--seeds", type=int, help=f"how many, {LONG_SEEDS} in the long run")
+    parser.add_argument("--seeds", type=int, help="how many of each scenario")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these scenarios")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     return parser.parse_args()
