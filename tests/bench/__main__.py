@@ -6,7 +6,6 @@ machine. Engines are found as `make test` finds them (tests/engines.py).
 
 import argparse
 import os
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from tests.bench import plots, report
 from tests.bench.figures import FIGURES, Result
 from tests.bench.stage import Bench
 from tests.bench.versions import versions
-from tests.estate.demo import interrupt
+from tests.estate.signals import end_by_signal
 
 # A module a topic; to import one registers its figures, in the order of the table.
 from tests.bench import events, freshness, writes, orders, stock, copy, processes  # isort: skip
@@ -27,8 +26,7 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)  # whoever ends it: nothing is left behind
+    end_by_signal()
     asked = arguments()
     if asked.list:
         for known in FIGURES.values():

@@ -2,16 +2,15 @@
 
 import secrets
 import shutil
-import signal
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
 import psutil
 from rich.console import Console
 from tests.estate.estate import Estate, EstateFailed, listens, write_description
 from tests.estate.settings import RUN, Engines
+from tests.estate.signals import end_by_signal
 from tests.estate.story import StoryFailed, play
 from tests.estate.up import DESCRIPTION, running
 
@@ -19,8 +18,7 @@ console = Console(highlight=False)
 
 
 def main() -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    end_by_signal()
     folder = RUN / f"demo-{secrets.token_hex(4)}"
     # An estate that `make up` left running keeps its description.
     description = folder / "estate.json" if running() else DESCRIPTION
@@ -65,10 +63,6 @@ def prove_gone(processes: list[psutil.Popen], ports: list[int]) -> None:
     if alive or still_open:
         raise EstateFailed(f"left behind: processes {alive}, ports {still_open}")
     console.print(f"[dim]{len(processes)} processes stopped, {len(ports)} ports closed[/]")
-
-
-def interrupt(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -5,19 +5,18 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import sys
 import time
 import traceback
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from rich.markup import escape
 from rich.table import Table
 from tests.engines import ENGINES
 from tests.estate.settings import RUN
+from tests.estate.signals import end_by_signal
 from tests.faults.run import CannotRunHere, Run, console
 from tests.faults.scenarios import LONG_ONLY, LONG_SEEDS, SCENARIOS
 
@@ -49,8 +48,7 @@ class Outcome:
 
 
 def main() -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    end_by_signal()
     asked = arguments()
     if asked.list:
         for name in SCENARIOS:
@@ -162,10 +160,6 @@ def show(outcomes: list[Outcome]) -> None:
             f"{clean['orders']:,} orders: at 95 % at most {most:.2%} of such kills lose "
             "anything (the rule of three)"
         )
-
-
-def interrupt(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
