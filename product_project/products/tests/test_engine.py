@@ -44,6 +44,12 @@ class TestPostgresql:
     def test_reads_what_is_committed(self):
         assert tells("SHOW transaction_isolation") == [("read committed",)]
 
+    def test_a_connection_keeps_what_it_is_asked_again(self):
+        for _ in range(6):
+            tells("SELECT 1")
+
+        assert ("SELECT 1",) in tells("SELECT statement FROM pg_prepared_statements")
+
 
 @pytest.mark.skipif(connection.vendor != "mysql", reason="the suite is not on MySQL or MariaDB")
 class TestMysql:
