@@ -67,16 +67,16 @@ class SqlStore:
         self, *, order_id: UUID, lines: tuple[inventory.ReservationLine, ...], by: str
     ) -> tuple[inventory.Reservation, bool]:
         entry = Entry(kind=Kind.RESERVED, lines=by_sku(lines), by=by, order_id=order_id)
-        reservation = Reservation.of(entry)
-        if connection.vendor == "postgresql" and reserve_by_function(reservation, entry):
-            return reservation.as_contract(), True
+        held = inventory.Reservation(order_id=str(order_id), state="reserved", lines=entry.lines)
+        if connection.vendor == "postgresql" and reserve_by_function(entry):
+            return held, True
         try:
             with transaction.atomic():
-                reservation.save(force_insert=True)
+                Reservation.of(entry).save(force_insert=True)
                 Movement.objects.record(entry)
                 if short := tuple(filter(None, map(self._take, entry.lines))):
                     raise OutOfStock(short)
-                return reservation.as_contract(), True
+                return held, True
         except IntegrityError:  # the order has a reservation
             known = Reservation.objects.get(order_id=order_id)
         return reserved_again(known.as_contract(), entry.lines), False
@@ -147,13 +147,13 @@ class SqlStore:
         )
 
 
-def reserve_by_function(reservation: Reservation, entry: Entry) -> bool:
+def reserve_by_function(entry: Entry) -> bool:
     """Reserves by one round trip, or changes nothing: the order is known, or something is short."""
-    lines = msgspec.json.encode(reservation.lines).decode()
+    lines = msgspec.json.encode([(line.sku, line.quantity) for line in entry.lines]).decode()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT stock_reserve(%s, %s::jsonb, %s, %s, %s)",
-            [reservation.order_id, lines, entry.operation_id, entry.by, entry.at],
+            [entry.order_id, lines, entry.operation_id, entry.by, entry.at],
         )
         (is_reserved,) = cursor.fetchone()
     return bool(is_reserved)
