@@ -10,7 +10,7 @@ from django.db import models
 
 from contracts.inventory import ReservationLine
 from contracts.orders import OrderLine
-from order_project.fields import KEY, MomentField
+from order_project.fields import KEY, JSONField, MomentField
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -59,10 +59,10 @@ class Order(models.Model):
     customer_id = models.UUIDField()
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
-    lines = models.JSONField()
+    lines = JSONField()
     total_amount = models.DecimalField(max_digits=15, decimal_places=2)  # exact on SQLite too
     total_currency = models.CharField(max_length=3)
-    short = models.JSONField(default=list, blank=True)
+    short = JSONField(default=list, blank=True)
     placed_at = MomentField()
     priced_at = MomentField(help_text="When the oldest of its prices was read.")
     resume_at = MomentField(
