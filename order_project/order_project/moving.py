@@ -111,7 +111,8 @@ def store(page: list[Row]) -> None:
     """Write some rows of one model."""
     objects = list(serializers.deserialize("python", page))
     model = type(objects[0].object)
-    if any(field.is_relation for field in model._meta.get_fields()):
+    written = (*model._meta.concrete_fields, *model._meta.many_to_many)
+    if any(field.is_relation for field in written):
         for each in objects:
             each.save()
     else:

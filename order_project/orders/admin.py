@@ -20,7 +20,7 @@ MOST_FOUND = 1000  # customers that a search looks for the orders of
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ["id", "customer", "status", "total", "placed_at"]
+    list_display = ["id", "customer_shown", "status", "total", "placed_at"]
     list_filter = ["status"]
     search_fields = ["id"]
     search_help_text = "The id of an order or of a customer, or a part of a customer's e-mail."
@@ -28,7 +28,7 @@ class OrderAdmin(ReadOnlyAdmin):
     show_full_result_count = False  # counts the table once, not twice
     fields = [
         "id",
-        "customer",
+        "customer_shown",
         "status",
         "lines_shown",
         "total",
@@ -37,7 +37,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ("resume_at", "attempts", "stock_released_at"),
         "idempotency_key",
     ]
-    readonly_fields = ["customer", "lines_shown", "total", "short_shown"]
+    readonly_fields = ["customer_shown", "lines_shown", "total", "short_shown"]
     actions = ["cancel"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -69,8 +69,8 @@ class OrderAdmin(ReadOnlyAdmin):
             order.shown_customer = customers.get(order.customer_id)
         return changelist
 
-    @admin.display
-    def customer(self, order: Order) -> str:
+    @admin.display(description="customer")
+    def customer_shown(self, order: Order) -> str:
         customer = (
             order.shown_customer  # of the list, read by one query
             if hasattr(order, "shown_customer")

@@ -1,9 +1,8 @@
 """The HTTP doors of orders: they translate, call one operation, and answer."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -16,9 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import operations, schemas
-from orders.models import Order
+from orders.models import Order, OrderQuerySet
 from orders.serializers import (
-    SHOWN,
     OrderSerializer,
     PlacedOrderSerializer,
     PlaceOrderSerializer,
@@ -79,6 +77,13 @@ def idempotency_key_of(request: Request) -> str | None:
     return key
 
 
+class NoSuchOrder(NotFound):
+    """There is none, or it is somebody else's."""
+
+    def __init__(self, order_id: uuid.UUID) -> None:
+        super().__init__(f"There is no order {order_id} of yours: look at the list of orders.")
+
+
 class OrderDoor(GenericAPIView[Any]):
     """Shows staff every order, and everyone else their own."""
 
@@ -86,21 +91,18 @@ class OrderDoor(GenericAPIView[Any]):
     serializer_class = OrderSerializer
     filter_backends = []
 
-    def get_queryset(self) -> QuerySet[Order]:
+    def get_queryset(self) -> OrderQuerySet:
         orders = Order.objects.all()
         if self.request.user.is_staff:
             return orders
         return orders.of_customer(customer_id_of(self.request))
 
-    def find_order(self, order_id: uuid.UUID) -> Order:
-        order = self.get_queryset().filter(pk=order_id).first()
-        if order is None:
-            raise NotFound(f"There is no order {order_id} of yours: look at the list of orders.")
-        return order
-
-    def answer(self, order: Order) -> Response:
-        (shown,) = describe_orders([{name: getattr(order, name) for name in SHOWN}])
-        return Response(shown)
+    def answer(self, order_id: uuid.UUID) -> Response:
+        """The order as it is now; raises NoSuchOrder."""
+        shown = describe_orders(self.get_queryset().filter(pk=order_id).as_rows())
+        if not shown:
+            raise NoSuchOrder(order_id)
+        return Response(shown[0])
 
 
 @schemas.orders
@@ -114,8 +116,8 @@ class OrderList(OrderDoor):
     def get(self, request: Request) -> Response:
         orders = self.get_queryset()
         if "status" in request.query_params:
-            orders = self.filter_queryset(orders)
-        page = self.paginate_queryset(orders.values(*SHOWN)) or []
+            orders = cast(OrderQuerySet, self.filter_queryset(orders))
+        page = self.paginate_queryset(orders.as_rows()) or []
         return self.get_paginated_response(describe_orders(page))
 
     def post(self, request: Request) -> Response:
@@ -143,7 +145,7 @@ class OrderDetail(OrderDoor):
     """Read one order."""
 
     def get(self, request: Request, order_id: uuid.UUID) -> Response:
-        return self.answer(self.find_order(order_id))
+        return self.answer(order_id)
 
 
 @schemas.cancellation
@@ -151,6 +153,8 @@ class Cancellation(OrderDoor):
     """Cancel an order."""
 
     def post(self, request: Request, order_id: uuid.UUID) -> Response:
-        order = self.find_order(order_id)
+        order = self.get_queryset().filter(pk=order_id).first()
+        if order is None:
+            raise NoSuchOrder(order_id)
         operations.cancel_order(order=order, now=timezone.now())
-        return self.answer(order)
+        return self.answer(order_id)

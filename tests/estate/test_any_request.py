@@ -171,11 +171,10 @@ def caller(name: str, desk: str) -> dict[str, Any]:
 # Orders as they would be if the view of one order did not care whose it is.
 CARELESS = """
 from order_project.wsgi import application
-from django.shortcuts import get_object_or_404
 from orders.models import Order
-from orders.views import OrderDoor
+from orders.views import Cancellation, OrderDetail
 
-OrderDoor.find_order = lambda door, order_id: get_object_or_404(Order, pk=order_id)
+OrderDetail.get_queryset = Cancellation.get_queryset = lambda door: Order.objects.all()
 """
 
 

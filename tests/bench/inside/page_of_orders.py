@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from clients.users import fetch_users
 from customers.operations import apply_users
-from orders.models import Order
-from orders.serializers import SHOWN, describe, describe_orders
+from orders.models import SHOWN, Order, OrderQuerySet
+from orders.serializers import describe, describe_orders
 
 PAGE = 100
 LINES = [
@@ -51,36 +51,40 @@ def fill(ids: list[str]) -> None:
     )
 
 
+def newest() -> OrderQuerySet:
+    return Order.objects.order_by("-placed_at", "-id")
+
+
 def orders() -> list[Any]:
-    return list(Order.objects.order_by("-placed_at", "-id").values(*SHOWN)[:PAGE])
+    return list(newest().values_list(*SHOWN, named=True)[:PAGE])
 
 
 def copy() -> list[Any]:
-    return list(describe_orders(orders()))
+    return describe_orders(newest().as_rows()[:PAGE])
 
 
 def batched() -> list[Any]:
     page = orders()
-    users = {user.id: user for user in fetch_users([str(row["customer_id"]) for row in page])}
-    people = [users[str(row["customer_id"])] for row in page]
-    return [describe(row, user.name, user.email) for row, user in zip(page, people, strict=True)]
+    users = {user.id: user for user in fetch_users([str(row.customer_id) for row in page])}
+    people = [users[str(row.customer_id)] for row in page]
+    return [describe(*row, user.name, user.email) for row, user in zip(page, people, strict=True)]
 
 
 def cached() -> list[Any]:
     page = orders()
-    users = cache.get_many([f"bench:{row['customer_id']}" for row in page])
-    people = [users[f"bench:{row['customer_id']}"] for row in page]
-    return [describe(row, *person) for row, person in zip(page, people, strict=True)]
+    users = cache.get_many([f"bench:{row.customer_id}" for row in page])
+    people = [users[f"bench:{row.customer_id}"] for row in page]
+    return [describe(*row, *person) for row, person in zip(page, people, strict=True)]
 
 
 def single() -> list[Any]:
     page = orders()
-    people = [fetch_users([str(row["customer_id"])])[0] for row in page]
-    return [describe(row, user.name, user.email) for row, user in zip(page, people, strict=True)]
+    people = [fetch_users([str(row.customer_id)])[0] for row in page]
+    return [describe(*row, user.name, user.email) for row, user in zip(page, people, strict=True)]
 
 
 def unnamed() -> list[Any]:
-    return [describe(row, "", "") for row in orders()]
+    return [describe(*row, "", "") for row in orders()]
 
 
 def bare() -> Callable[[], list[Any]]:
@@ -110,7 +114,7 @@ def main(
 ) -> dict[str, list[float]]:
     Order.objects.all().delete()
     fill(ids)
-    for user in fetch_users([str(row["customer_id"]) for row in orders()]):
+    for user in fetch_users([str(row.customer_id) for row in orders()]):
         cache.set(f"bench:{user.id}", [user.name, user.email], 600)
     doors = {
         "copy": copy,
