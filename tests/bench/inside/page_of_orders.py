@@ -60,7 +60,7 @@ def orders() -> list[Any]:
 
 
 def copy() -> list[Any]:
-    return describe_orders(newest().as_rows()[:PAGE])
+    return list(describe_orders(newest().as_rows()[:PAGE]))
 
 
 def batched() -> list[Any]:
