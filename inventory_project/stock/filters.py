@@ -5,10 +5,23 @@ from typing import Any
 from django import forms
 from django_filters import BaseCSVFilter, CharFilter, FilterSet
 from django_filters.fields import BaseCSVField
+from rest_framework.exceptions import ValidationError
+from rest_framework.filters import SearchFilter
+from rest_framework.request import Request
 
 from stock.models import Item, validate_sku
 
 MAX_SKUS = 100
+
+
+class Search(SearchFilter):
+    """DRF's, but a refusal names the parameter, as those of the other filters do."""
+
+    def get_search_terms(self, request: Request) -> list[str]:
+        try:
+            return super().get_search_terms(request)
+        except ValidationError as refusal:
+            raise ValidationError({self.search_param: refusal.detail}) from refusal
 
 
 class SkuListField(BaseCSVField):

@@ -6,7 +6,6 @@ from uuid import UUID
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
-from rest_framework.filters import SearchFilter
 from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import AllowAny, IsAdminUser
@@ -17,7 +16,7 @@ from contracts.inventory import ReservationLine
 from inventory_project.parsers import JSONParser
 from inventory_project.tokens import IsService, Service
 from stock import operations, schemas
-from stock.filters import MAX_SKUS, ItemFilter
+from stock.filters import MAX_SKUS, ItemFilter, Search
 from stock.models import Item, Reservation
 from stock.serializers import (
     ReceiptSerializer,
@@ -51,7 +50,7 @@ class Pages(PageNumberPagination):
 class StockList(ListAPIView[Item]):
     permission_classes = [AllowAny]
     queryset = Item.objects.order_by("sku")
-    filter_backends = [DjangoFilterBackend, SearchFilter]
+    filter_backends = [DjangoFilterBackend, Search]
     filterset_class = ItemFilter
     search_fields = ["sku", "shelf"]
     pagination_class = Pages

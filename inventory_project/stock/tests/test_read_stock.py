@@ -76,6 +76,12 @@ class TestStockList:
 
         assert [level["sku"] for level in answer.json()["results"]] == ["TENT-2P"]
 
+    def test_refuses_to_search_for_what_no_text_has(self, anyone: APIClient) -> None:
+        answer = anyone.get("/api/v1/stock/", {"search": "ten\0t"})
+
+        assert answer.status_code == 400
+        assert answer.json() == {"search": ["Null characters are not allowed."]}
+
     @pytest.mark.parametrize(
         ("asked", "reason"),
         [
