@@ -57,6 +57,7 @@ class Pages(PageNumberPagination):
 @schemas.catalogue
 class ProductViewSet(GenericViewSet[Product]):
     queryset = Product.objects.all()
+    for_sale = Product.objects.listed().as_rows()  # built once; each request takes a copy
     serializer_class = ProductSerializer
     permission_classes = [StaffMayMore]
     filter_backends = [DjangoFilterBackend]
@@ -72,12 +73,10 @@ class ProductViewSet(GenericViewSet[Product]):
         return product
 
     def list(self, request: Request) -> HttpResponseBase:
-        products = Product.objects.all()
+        rows = self.for_sale.all()  # what the filter's form makes of nothing, in no time
         if request.query_params.keys() - PAGE_PARAMETERS:
-            products = cast(ProductQuerySet, self.filter_queryset(products))
-        else:  # what the filter's form makes of nothing, in a fifth of its time
-            products = products.listed()
-        page = [describe(*row) for row in self.paginate_queryset(products.as_rows()) or []]
+            rows = cast(ProductQuerySet, self.filter_queryset(Product.objects.all())).as_rows()
+        page = [describe(*row) for row in self.paginate_queryset(rows) or []]
         return unless_known(request, self.get_paginated_response(page))
 
     def retrieve(self, request: Request, sku: str) -> HttpResponseBase:
