@@ -207,10 +207,9 @@ def goods(stage: Stage, stack: ExitStack, count: int) -> list[str]:
     return skus
 
 
-@figure("lists", "product list and order list under gunicorn, against a bare Django view")
+@figure("lists", "product list and order list under gunicorn, against bare Django views")
 def lists(bench: Bench) -> Iterator[Result]:
     for stage in bench.stages("postgresql"):
-        seconds = 0.7 if bench.quick else 2.0
         Owner(stage).fill(200)
         ids = [str(key) for key in Owner(stage).ids()]
         stage.run_inside("product", "fill_products", count=200)
@@ -219,46 +218,67 @@ def lists(bench: Bench) -> Iterator[Result]:
             scene = Scene(stage)
             staff_log_in(scene)
             scene.http.close()
-        for service, path, token, title in (
-            ("product", "products/?page_size=50", "", "product list, 50 a page"),
-            ("order", "orders/", scene.tokens["staff"], "order list, 50 a page, by staff"),
-        ):
-            url = f"{stage.url(service)}/api/v1/{path}"
-            message = request("GET", url, token=token)
-            with stage.running(f"{service}-web", **TWO):
-                told = {"Authorization": f"Bearer {token}"} if token else {}
-                body = requests.get(url, headers=told, timeout=10).content
-                loads, bares = [], []
-                with stage.bare_view(body) as bare_url:
-                    before = [processor_seconds(stage, name) for name in (f"{service}-web", "bare")]
-                    for _ in range(bench.runs):
-                        loads.append(hammer(url, always(message), seconds=seconds))
-                        bares.append(
-                            hammer(bare_url, always(request("GET", bare_url)), seconds=seconds)
-                        )
-                    after = [processor_seconds(stage, name) for name in (f"{service}-web", "bare")]
-            refused = sum(sum(load.statuses.values()) - load.statuses[200] for load in loads)
-            ours, least = (
-                1000 * (end - begin) / sum(len(load.latencies) for load in each)
-                for begin, end, each in zip(before, after, (loads, bares), strict=True)
-            )
-            yield Result(
-                figure="lists",
-                what=title,
-                on=stage.title.partition(",")[0],
-                unit="requests/s",
-                runs=tuple(load.rate for load in loads),
-                limit=tuple(load.rate for load in bares),
-                limit_is=f"a bare Django view of the same {len(body):,} bytes",
-                must=(Must(bound=0.5, at="least", of="limit"),),
-                note=f"{ours:.2f} ms of processor a request, the bare view {least:.2f} ms; "
-                f"{refused} refused; 2 processes, {CLIENTS} clients",
-            )
+        staff = scene.tokens["staff"]
+        yield from a_list(bench, stage, "product", "products_product", "product list, 50 a page")
+        yield from a_list(
+            bench, stage, "order", "orders_order", "order list, 50 a page, by staff", token=staff
+        )
         copies = copies_of(stage)
         copies.clear()
         if isinstance(copies, SqlCopies):
             copies.run("DELETE FROM orders_order")
         Owner(stage).fill(0)
+
+
+def a_list(
+    bench: Bench, stage: Stage, service: str, table: str, title: str, *, token: str = ""
+) -> Iterator[Result]:
+    """A service's list, beside a view of constant bytes and one that reads 50 rows of its table."""
+    web, on = f"{service}-web", stage.title.partition(",")[0]
+    loads: dict[str, list[Load]] = {web: [], "bare_view": [], "bare_rows": []}
+    url = f"{stage.url(service)}/api/v1/{service}s/"
+    with stage.running(web, **TWO):
+        told = {"Authorization": f"Bearer {token}"} if token else {}
+        body = requests.get(url, headers=told, timeout=10).content
+        with stage.bare_view(body) as view, stage.bare_rows(service, table) as rows:
+            read = requests.get(rows, timeout=10)
+            read.raise_for_status()
+            urls = (url, view, rows)
+            messages = [always(request("GET", at, token=token * (at == url))) for at in urls]
+            spent = {name: -processor_seconds(stage, name) for name in loads}
+            for _ in range(bench.runs):
+                for at, message, load in zip(urls, messages, loads.values(), strict=True):
+                    load.append(hammer(at, message, seconds=0.7 if bench.quick else 2.0))
+            spent = {name: spent[name] + processor_seconds(stage, name) for name in loads}
+    rates = {name: tuple(load.rate for load in each) for name, each in loads.items()}
+    ms = {
+        name: 1000 * spent[name] / sum(len(load.latencies) for load in each)
+        for name, each in loads.items()
+    }
+    refused = sum(sum(load.statuses.values()) - load.statuses[200] for load in loads[web])
+    yield Result(
+        figure="lists",
+        what=title,
+        on=on,
+        unit="requests/s",
+        runs=rates[web],
+        limit=rates["bare_view"],
+        limit_is=f"a bare Django view of the same {len(body):,} bytes",
+        must=(Must(bound=0.5, at="least", of="limit"),),
+        note=f"{ms[web]:.2f} ms of processor a request, the bare view {ms['bare_view']:.2f} ms; "
+        f"{refused} refused; 2 processes, {CLIENTS} clients",
+    )
+    yield Result(
+        figure="lists",
+        what=f"{title}, beside a bare view that reads",
+        on=on,
+        unit="requests/s",
+        runs=rates[web],
+        limit=rates["bare_rows"],
+        limit_is="a bare Django view that reads as many rows of the same table by the ORM",
+        note=f"the view that reads takes {ms['bare_rows']:.2f} ms of processor for its "
+        f"{len(read.content):,} bytes",
+    )
 
 
 def always(message: bytes) -> Callable[[int], bytes]:

@@ -103,17 +103,31 @@ class Stage(Estate):
     def bare_view(self, body: bytes) -> Iterator[str]:
         """The URL of a Django view that answers these bytes and does nothing else, by gunicorn."""
         (self.folder / "body").write_bytes(body)
+        with self._bare("bare_view", "order", BODY=str(self.folder / "body")) as url:
+            yield url
+
+    @contextmanager
+    def bare_rows(self, service: str, table: str) -> Iterator[str]:
+        """The URL of a Django view that reads 50 rows of a service's table, by gunicorn."""
+        project = f"{service}_project"
+        variables = self.environment(service) | {"PROJECT": project, "TABLE": table}
+        variables["PYTHONPATH"] = str(ROOT / project)
+        with self._bare("bare_rows", service, **variables) as url:
+            yield url
+
+    @contextmanager
+    def _bare(self, name: str, service: str, **variables: str) -> Iterator[str]:
         with reserve_port(0) as held:
             port = held.getsockname()[1]
             options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--chdir", str(INSIDE)]
-            variables = {"PATH": os.environ["PATH"], "BODY": str(self.folder / "body")}
-            gunicorn = str(ROOT / "order_project/.venv/bin/gunicorn")
-            self._spawn("bare", [gunicorn, *options, "bare_view:application"], ROOT, variables)
+            variables = {"PATH": os.environ["PATH"], **variables}
+            gunicorn = str(ROOT / f"{service}_project/.venv/bin/gunicorn")
+            self._spawn(name, [gunicorn, *options, f"{name}:application"], ROOT, variables)
         try:
-            self._wait(lambda: listens(port), "bare")
+            self._wait(lambda: listens(port), name)
             yield f"http://127.0.0.1:{port}/"
         finally:
-            stop_all([self.processes.pop("bare")])
+            stop_all([self.processes.pop(name)])
 
     def family(self, name: str) -> list[psutil.Process]:
         """A process with all that it started."""
