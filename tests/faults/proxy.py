@@ -236,9 +236,10 @@ class Wire:
         return strike.fault if strike else None
 
     def _hold(self, *faults: Fault) -> None:
-        """Wait while one of these is on the wire."""
-        while self._fault() in faults and not self._ended.wait(LOOK_SECONDS):
-            pass
+        """Wait while one of these is on the wire; what is still held when it is closed is gone."""
+        while self._fault() in faults:
+            if self._ended.wait(LOOK_SECONDS):
+                raise OSError("closed meanwhile")
 
     def _pass(self, to: socket.socket, chunk: bytes) -> None:
         while self._fault() == Fault.SLOW and chunk:

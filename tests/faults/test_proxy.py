@@ -8,6 +8,7 @@ from threading import Thread
 
 import pytest
 from tests.faults.proxy import DRIP_SECONDS, Fault, Proxy
+from tests.faults.run import wait_until
 
 ASKED, ANSWER = b"PUT /thing", b"0123456789" * 100
 SILENCE_SECONDS = 0.3
@@ -95,6 +96,19 @@ class TestAStrike:
 
         assert receive(client, len(ANSWER)) == ANSWER
         assert ASKED in server.asked
+
+    @pytest.mark.parametrize("_", range(10))  # two threads race for it
+    def test_forgets_what_it_held_where_it_is_reset(
+        self, proxy: Proxy, client: socket.socket, server: Server, _: int
+    ) -> None:
+        with proxy.struck(Fault.CUT) as cut:
+            client.sendall(ASKED)
+            wait_until(lambda: cut.hits > 0, "the proxy holds it", 5)
+            with proxy.struck(Fault.RESET), pytest.raises(ConnectionResetError):
+                client.recv(1)
+        server.close()
+
+        assert ASKED not in server.asked
 
     def test_resets_before_the_question_arrives(
         self, proxy: Proxy, client: socket.socket, server: Server
