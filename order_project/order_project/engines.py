@@ -25,6 +25,9 @@ def engine_options(pool_size: int) -> dict[str, dict[str, Any]]:
         },
         "django.db.backends.postgresql": {
             "connect_timeout": 3,  # seconds, as all of these
+            # A connection keeps what it is asked again, parsed: PgBouncer, if any, in session mode.
+            "server_side_binding": True,
+            "prepare_threshold": 5,
             # Of each process. A pool that went on trying would do so ever more rarely.
             "pool": {"min_size": 1, "max_size": pool_size, "timeout": 5, "reconnect_timeout": 5},
         },

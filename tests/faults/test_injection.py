@@ -271,3 +271,10 @@ class TestASafeguard:
         done = play(SAFEGUARDS[name].project, script, environment(without=[name]))
 
         assert done.returncode == 0, done.stderr
+
+    def test_of_the_stock_is_removed_where_it_was_written_last(self) -> None:
+        migrations = sorted((ROOT / "inventory_project/stock/migrations").glob("*.py"))
+
+        writing = [each.stem for each in migrations if "stock_reserve" in each.read_text()]
+
+        assert f"stock.migrations.{writing[-1]}" in SAFEGUARDS["stock-guard"].changes

@@ -288,7 +288,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
         why="more is promised than there is",
         changes={
             "stock.models": instead("LevelQuerySet.move", move_as_read),
-            "stock.migrations.0002_reserve_in_one_call": reserve_whatever_is_there,
+            "stock.migrations.0003_lock_levels_last": reserve_whatever_is_there,
             "stock.stores.redis": reserve_blindly,
             "django.db.models.constraints": drop_checks,
         },
