@@ -1,5 +1,6 @@
 """Processes die at each named crash point, under load: the promises hold at the worst moments."""
 
+import itertools
 import uuid
 from contextlib import suppress
 from functools import partial
@@ -18,8 +19,9 @@ from tests.faults.tables import Table
 
 EVENTS = 4000
 SECONDS_EACH = 4  # what a crash takes, on two idle cores; the writers spread their events over it
-REACHED_SECONDS = 60
+LOOK_SECONDS, REACHED_SECONDS = 0.2, 60
 OUTAGE_SECONDS = 2.5  # of inventory, for the worker to have orders to resume
+OUTAGE_TURNS = 60  # looks from one outage to the next
 # What is on no process's way where stock is kept in Redis, or is not.
 ABSENT = {
     "embedded": {"ledger-commit-before-forget"},
@@ -67,17 +69,18 @@ def die_as_process(run: Run, deployment: Deployment, point: str, process: str, n
     occasion = run.random.randint(1, 3)
     armed = environment(crash_at=point, occasion=occasion, whole=whole, notes=notes)
     deployment.restart(process, **armed)
-    if process == "order-worker" and point.startswith("order-"):
-        deployment.kill("inventory-web")
-        wait(OUTAGE_SECONDS, deployment, but="inventory-web")
-    elapsed = 0.0
-    while not crashes(notes):
-        if elapsed > REACHED_SECONDS:
+    is_resuming = process == "order-worker" and point.startswith("order-")
+    for turn in itertools.count():
+        if crashes(notes):
+            break
+        if turn * LOOK_SECONDS > REACHED_SECONDS:
             raise NotInTime(f"{process} reaches {point}: not within {REACHED_SECONDS} s")
+        if is_resuming and turn % OUTAGE_TURNS == 0:  # one may leave too few orders to resume
+            deployment.kill("inventory-web")
+            wait(OUTAGE_SECONDS, deployment, but="inventory-web")
         if process in MOVED_BY_REGISTERING:  # the writers may have written all by now
             register(deployment)
-        wait(0.2, deployment, but=process)
-        elapsed += 0.2
+        wait(LOOK_SECONDS, deployment, but=process)
     if whole:  # the note comes before the death
         with suppress(psutil.TimeoutExpired):
             deployment.process(process).wait(5)
