@@ -74,12 +74,12 @@ def connect_redis(url: SplitResult) -> Any:
     return client
 
 
-def connect_rabbitmq(url: SplitResult) -> Any:
+def connect_rabbitmq(url: SplitResult, *, seconds: float = 2) -> Any:
     connection = amqp.Connection(
         f"{url.hostname}:{url.port or 5672}",
         userid=url.username,
         password=url.password,
-        connect_timeout=2,
+        connect_timeout=seconds,
     )
     connection.connect()
     return connection

@@ -191,7 +191,7 @@ def count_dead_letters(deployment: Deployment) -> int:
     url = urlsplit(deployment.estate.environment("order")["BROKER_URL"])
     if url.scheme != "amqp":
         return 0
-    with connect_rabbitmq(url) as connection:
+    with connect_rabbitmq(url, seconds=30) as connection:  # it had a hard time
         return int(connection.channel().queue_declare("order.dead", passive=True).message_count)
 
 
