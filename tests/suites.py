@@ -1,5 +1,7 @@
 """`make test`: every suite in its own project's environment, on each engine that is reachable.
 
+On SQLite each project's suite runs in a folder that holds nothing else (tests/boundaries).
+
 tests/engines.py says where it looks for them. REQUIRE_ENGINES=postgresql,mysql makes it a failure
 where one of those named cannot be used.
 """
@@ -115,7 +117,6 @@ def suites(engines: Collection[str], stack: ExitStack) -> list[Suite]:
     """All suites but the end-to-end one, with what the stack lends them."""
     planned = [own_suite("boundaries")]
     for service, others in MATRIX.items():
-        planned.append(project_suite(service, "sqlite"))
         for engine in (each for each in others if each in engines):
             given = {"DATABASE_URL": f"{engine_url(engine).geturl()}/freehold_{service}"}
             if engine == "postgresql" and "rabbitmq" in engines and service in BROKER_VARIABLE:
