@@ -71,7 +71,7 @@ def middle(runs: list[float]) -> float:
 @figure("placement", "orders placed over HTTP with warm caches")
 def placement(bench: Bench) -> Iterator[Result]:
     for stage in bench.stages("postgresql"):
-        seconds = 1.0 if bench.quick else 4.0
+        seconds = 0.6 if bench.quick else 4.0
         webs = ("user-web", "order-web", "product-web", "inventory-web")
         with stage.running(*webs, "user-relay", "order-worker", **TWO), ExitStack() as stack:
             tokens = customers(stage, stack, CLIENTS)

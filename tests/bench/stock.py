@@ -32,7 +32,7 @@ def contend(bench: Bench, stage: Stage, *, on: str, least: float, **where: str) 
         environment=where,
         runs=bench.runs,
         clients=[FEW, MANY],
-        seconds=0.5 if bench.quick else 1.5,
+        seconds=0.25 if bench.quick else 1.5,
     )
     is_asked = on != "SQLite"
     for clients in (FEW, MANY):
