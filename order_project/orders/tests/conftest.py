@@ -6,10 +6,14 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+import msgspec
 import pytest
 import requests
+from django.contrib.auth.models import User as LocalUser
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from contracts import orders as contract
 from contracts.inventory import ReservationLine
 from customers.models import Customer
 from customers.operations import apply_users
@@ -178,3 +182,15 @@ def place(person: Any, key: str | None = None, **quantities: int) -> Order:
         idempotency_key=key,
         now=NOW,
     )
+
+
+def decoded(response):
+    return msgspec.convert(response.json(), contract.Order)
+
+
+@pytest.fixture
+def local_staff(db):
+    """Someone who is staff of this service alone."""
+    client = APIClient()
+    client.force_login(LocalUser.objects.create_user("dora", is_staff=True))
+    return client
