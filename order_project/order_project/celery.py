@@ -1,10 +1,18 @@
 """The Celery application: the worker that keeps the copy of users, and beat."""
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, before_task_publish, task_postrun, task_prerun, worker_init
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    task_postrun,
+    task_prerun,
+    worker_before_create_process,
+    worker_init,
+)
 from django.conf import settings
 from django.db import close_old_connections, connections
 
@@ -29,6 +37,12 @@ def refuse_worker(**kwargs: Any) -> None:
     with checks.starting():
         checks.require_database()
         checks.require_queues(app.connection_for_read(), app.amqp.queues.consume_from)
+
+
+@worker_before_create_process.connect
+def keep_memory_shared(**kwargs: Any) -> None:
+    """What a child inherits is no garbage: to look for some would copy each page to the child."""
+    gc.freeze()
 
 
 @beat_init.connect

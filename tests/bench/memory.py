@@ -9,9 +9,12 @@ MEGABYTE = 2**20
 
 
 def memory(stage: Stage, name: str) -> float:
-    """Megabytes that only this process and its children have (USS)."""
+    """Megabytes that a process and its children take of the machine.
+
+    It is the PSS: what n processes share counts as an nth for each.
+    """
     family = stage.family(name)
-    return sum(process.memory_full_info().uss for process in family) / MEGABYTE
+    return sum(process.memory_full_info().pss for process in family) / MEGABYTE
 
 
 def processor_seconds(stage: Stage, name: str) -> float:
@@ -29,5 +32,5 @@ def flatness(stage: Stage, name: str, told: Sequence[float], events: int) -> Res
         unit="times",
         runs=(told[-1] / told[0],),
         must=(Must(bound=1.1, at="most"),) if stage.name == "postgresql" else (),
-        note=f"USS {' '.join(f'{each:.0f}' for each in told)} MB with all its processes",
+        note=f"PSS {' '.join(f'{each:.0f}' for each in told)} MB with all its processes",
     )

@@ -1,5 +1,6 @@
 """The whole way: a message on a real broker, a worker process, and what it leaves behind."""
 
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import redis
+from celery.signals import worker_before_create_process
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
@@ -347,3 +349,12 @@ def test_a_worker_with_nothing_to_do_wakes_and_so_sees_that_it_is_told_to_stop()
     app.WorkController(pool="solo").consumer.register_with_event_loop(loop)
     seconds, _ = next(iter(loop.timer))
     assert 0 < seconds <= 0.2
+
+
+def test_what_a_child_inherits_is_no_garbage_for_which_it_would_copy_the_memory():
+    try:
+        worker_before_create_process.send(sender=None)
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+    assert not gc.get_freeze_count()
