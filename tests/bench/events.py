@@ -293,7 +293,7 @@ def side_by_side(bench: Bench, stage: Stage, owner: Owner) -> Iterator[Result]:
     owner.fill(events)
     copies, ids = copies_of(stage), owner.ids()
     alone: tuple[float, ...] = ()
-    for count in (1, 4) if bench.quick else (1, 2, 4):
+    for count in (1, 2) if bench.quick else (1, 2, 4):
         names = [
             f"{name}+{number}" if number else name
             for name in ("user-relay", "order-worker")

@@ -86,10 +86,10 @@ def placement(bench: Bench) -> Iterator[Result]:
             bare = []
             with stage.bare_view(one) as bare_url:
                 spent = sum(processor_seconds(stage, web) for web in webs)
-                for _ in range(bench.runs):
-                    with asked:
+                with asked:
+                    for _ in range(bench.runs):
                         loads.append(hammer(url, place, clients=CLIENTS, seconds=seconds))
-                    bare.append(bare_rate(bare_url, seconds / 2))
+                        bare.append(bare_rate(bare_url, seconds / 2))
                 spent = sum(processor_seconds(stage, web) for web in webs) - spent
             placed = sum(len(load.latencies) for load in loads)
             confirmed = sum(load.statuses[201] for load in loads)
@@ -147,7 +147,6 @@ class Calls:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.database = Sql(stage.environment("order")["DATABASE_URL"])
-        self.calls = self.transactions = 0
 
     def _now(self) -> tuple[int, int]:
         time.sleep(1.2)  # PostgreSQL tells its statistics once a second
@@ -165,8 +164,8 @@ class Calls:
 
     def __exit__(self, *error: object) -> None:
         asked, committed = self._now()
-        self.calls += asked - self._before[0]
-        self.transactions += committed - self._before[1]
+        self.calls = asked - self._before[0]
+        self.transactions = committed - self._before[1]
 
 
 def customers(stage: Stage, stack: ExitStack, count: int) -> list[str]:
@@ -248,7 +247,7 @@ def a_list(
             spent = {name: -processor_seconds(stage, name) for name in loads}
             for _ in range(bench.runs):
                 for at, message, load in zip(urls, messages, loads.values(), strict=True):
-                    load.append(hammer(at, message, seconds=0.7 if bench.quick else 2.0))
+                    load.append(hammer(at, message, seconds=0.5 if bench.quick else 2.0))
             spent = {name: spent[name] + processor_seconds(stage, name) for name in loads}
     rates = {name: tuple(load.rate for load in each) for name, each in loads.items()}
     ms = {

@@ -17,7 +17,7 @@ def start(bench: Bench) -> Iterator[Result]:
             with stage.bare_view(b"{}"):
                 bare.append(time.perf_counter() - begun)
         names = [name for name in stage.commands if "+" not in name]
-        for name in ("order-web", "order-worker") if bench.quick else names:
+        for name in ("order-web", "user-relay") if bench.quick else names:
             took, held = [], []
             for _ in range(bench.runs):
                 begun = time.perf_counter()
