@@ -1,6 +1,5 @@
 """How long it takes to fill the copy anew, and to know that it equals its owner."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,11 +7,12 @@ from itertools import pairwise
 from tests.bench.data import Owner, SqlCopies
 from tests.bench.events import ROWS, copy_bare, seconds_of
 from tests.bench.figures import Must, Result, figure
+from tests.bench.memory import flatness, memory
 from tests.bench.orders import TWO
 from tests.bench.stage import Bench, Stage
 from tests.estate.estate import EstateFailed
-from tests.estate.settings import ROOT
 
+COMMAND = "order-rebuild"
 LAST_HOUR = 3_600  # users changed in the last hour: one a second
 # So many users are digested in more than the two seconds that a call may take otherwise.
 PATIENT = {"CLIENT_READ_SECONDS": "60"}
@@ -32,7 +32,7 @@ def rebuild(bench: Bench) -> Iterator[Result]:
             bare.append(len(sample) / seconds_of(copy_bare, copies, sample))
             copies.clear()
         with stage.running("user-web", **TWO, **PATIENT):
-            runs, whole = rebuild_by_fifths(stage, copies, users, bench.runs)
+            runs, held, whole = rebuild_by_fifths(stage, copies, users, bench.runs)
             bench.say(f"rebuilt in {whole:.0f} s")
             yield Result(
                 figure="rebuild",
@@ -45,6 +45,8 @@ def rebuild(bench: Bench) -> Iterator[Result]:
                 must=(Must(bound=10_000, at="least"),),
                 note=f"one rebuild of {whole:.0f} s, start of the command and count included",
             )
+            first, last = f"{users // 10:,}", f"{users * 9 // 10:,} users"
+            yield flatness(stage, COMMAND, held, figure="rebuild", first=first, last=last)
             known = digest_bare(owner, copies, bench.runs)
             verified = stage.run_inside("order", "verify", runs=bench.runs, since="")
             yield Result(
@@ -75,34 +77,31 @@ def rebuild(bench: Bench) -> Iterator[Result]:
 
 def rebuild_by_fifths(
     stage: Stage, copies: SqlCopies, users: int, parts: int
-) -> tuple[tuple[float, ...], float]:
-    """Users a second in each part of one rebuild, and the seconds of the whole command."""
-    project = ROOT / "order_project"
+) -> tuple[tuple[float, ...], list[float], float]:
+    """Users a second in each part of one rebuild, memory amid each, and the whole's seconds."""
+    held: list[float] = []
     begun = time.perf_counter()
-    running = subprocess.Popen(
-        [project / ".venv/bin/python", "manage.py", "rebuild_customers"],
-        cwd=project,
-        env=stage.environment("order"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     seen = [(0.0, 0)]
-    while running.poll() is None:
-        time.sleep(0.02 if users < 100_000 else 0.25)
-        rows = copies.count()
-        if rows and not seen[-1][1]:
-            seen = [(time.perf_counter(), rows)]
-        elif rows > seen[-1][1]:
-            seen.append((time.perf_counter(), rows))
+    with stage.command(COMMAND, "rebuild_customers") as running:
+        while running.poll() is None:
+            time.sleep(0.02 if users < 100_000 else 0.25)
+            rows = copies.count()
+            if rows and not seen[-1][1]:
+                seen = [(time.perf_counter(), rows)]
+            elif rows > seen[-1][1]:
+                seen.append((time.perf_counter(), rows))
+            if rows >= users * (len(held) + 0.5) / parts:
+                held.append(memory(stage, COMMAND))
     whole = time.perf_counter() - begun
     if running.returncode or copies.count() < users:
-        raise EstateFailed(f"rebuild_customers ended with {running.returncode}")
+        raise EstateFailed(f"rebuild_customers failed\n{stage.tail(COMMAND)}")
     marks = [seen[(len(seen) - 1) * part // parts] for part in range(parts + 1)]
-    return tuple(
+    rates = tuple(
         (rows - earlier_rows) / (at - earlier)
         for (earlier, earlier_rows), (at, rows) in pairwise(marks)
         if at > earlier
-    ), whole
+    )
+    return rates, held, whole
 
 
 DIGEST = (

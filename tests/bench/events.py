@@ -231,7 +231,8 @@ def end_to_end(bench: Bench) -> Iterator[Result]:
             note="from the owner's commit to the last commit in the copy",
         )
         for name, told in held.items():
-            yield flatness(stage, name, told, events)
+            first, last = f"{events:,}", f"{events * len(told):,} events"
+            yield flatness(stage, name, told, figure="end-to-end", first=first, last=last)
 
 
 @figure("growth", "cost of an event with few and with many pending, by one relay and by several")

@@ -23,11 +23,13 @@ def processor_seconds(stage: Stage, name: str) -> float:
     return sum(each.user + each.system for each in times)
 
 
-def flatness(stage: Stage, name: str, told: Sequence[float], events: int) -> Result:
-    """Whether a process grows with the events it has seen; `told` after each so many of them."""
+def flatness(
+    stage: Stage, name: str, told: Sequence[float], *, figure: str, first: str, last: str
+) -> Result:
+    """Whether a process grows with what it does: `told` after the first of it, ..., the last."""
     return Result(
-        figure="end-to-end",
-        what=f"memory of {name} after {events * len(told):,} events, for that after {events:,}",
+        figure=figure,
+        what=f"memory of {name} after {last}, for that after {first}",
         on=stage.title,
         unit="times",
         runs=(told[-1] / told[0],),

@@ -79,6 +79,18 @@ class Stage(Estate):
             self._extra = before
             stop_all([self.processes.pop(name) for name in names if name in self.processes])
 
+    @contextmanager
+    def command(self, name: str, *arguments: str) -> Iterator[psutil.Popen]:
+        """A manage.py command of a service, named like a process, while it runs."""
+        service = name.partition("-")[0]
+        folder = ROOT / f"{service}_project"
+        python = str(folder / ".venv/bin/python")
+        self._spawn(name, [python, "manage.py", *arguments], folder, self.environment(service))
+        try:
+            yield self.processes[name]
+        finally:
+            stop_all([self.processes.pop(name)])
+
     _extra: Mapping[str, str] = {}
 
     def environment(self, service: str) -> dict[str, str]:
