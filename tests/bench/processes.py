@@ -33,5 +33,5 @@ def start(bench: Bench) -> Iterator[Result]:
                 limit=tuple(bare),
                 limit_is="gunicorn with a Django project of one view",
                 must=(Must(bound=2, at="most"),),
-                note=f"until it answers or works; then PSS {sorted(held)[len(held) // 2]:.0f} MB",
+                note=f"until it answers or works; then {sorted(held)[len(held) // 2]:.0f} MB",
             )
