@@ -11,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
-from django.db import NotSupportedError, connections, models, transaction
+from django.db import IntegrityError, NotSupportedError, connections, models, transaction
 from django.utils import timezone
 
 from contracts.users import User as PublicUser
@@ -26,6 +26,13 @@ PUBLIC_COLUMNS = ("id", "version", "email", "name", "erased_at")
 ERASED_IN_HISTORY = "an erased user"
 # What says which state that is, and since when.
 STATE_FIELDS = frozenset({"version", "changed_at"})
+
+
+class UserErased(IntegrityError):
+    """The row became a tombstone after the object was loaded: nothing of a person returns to it."""
+
+    def __init__(self) -> None:
+        super().__init__("This user was erased meanwhile; nothing was written.")
 
 
 def public_user(
@@ -210,16 +217,24 @@ class User(AbstractBaseUser, PermissionsMixin):
         user._remember()
         return user
 
-    def refresh_from_db(self, *args: Any, **options: Any) -> None:
-        super().refresh_from_db(*args, **options)
-        self._remember()
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Any] | None = None,
+    ) -> None:
+        names = None if fields is None else list(fields)
+        super().refresh_from_db(using, names, from_queryset)
+        self._remember(PUBLIC_FIELDS if names is None else PUBLIC_FIELDS.intersection(names))
 
     def save(self, *args: Any, **options: Any) -> None:
         """Write what is new here and, if that is public, count the version up and emit.
 
         Public fields that this object did not change are not written: one loaded earlier must not
         take back, unnoticed by the outbox, what another process changed meanwhile.
+        Raises UserErased.
         """
+        changed: Collection[str] = PUBLIC_FIELDS
         if not self._state.adding:
             fields, changed = self._fields_to_write(options.pop("update_fields", None))
             if changed:
@@ -230,7 +245,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             super().save(*args, **options)
         finally:
             self._forget_expression()
-        self._remember()
+        self._remember(changed)
 
     def _save_table(
         self,
@@ -253,6 +268,23 @@ class User(AbstractBaseUser, PermissionsMixin):
         else:
             return write()
         return PendingEvent.objects.using(using).add_with(write, event, self.pk)
+
+    def _do_update(
+        self,
+        base_qs: models.QuerySet[Any],
+        using: str | None,
+        pk_val: Any,
+        values: Collection[Any],
+        update_fields: Iterable[str] | None,
+        *rest: Any,
+    ) -> Any:
+        """Update the row unless it is a tombstone; loaddata alone, which names no fields, may."""
+        if update_fields is not None:
+            base_qs = base_qs.filter(erased_at=None)
+        is_written = super()._do_update(base_qs, using, pk_val, values, update_fields, *rest)
+        if update_fields is not None and not is_written:
+            raise UserErased
+        return is_written
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> Any:
         """Erase, as UserQuerySet.delete does."""
@@ -278,7 +310,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         if not isinstance(self.version, int):
             del self.__dict__["version"]
 
-    def _remember(self) -> None:
-        self._remembered = {
-            name: self.__dict__[name] for name in PUBLIC_FIELDS if name in self.__dict__
-        }
+    def _remember(self, names: Collection[str] = PUBLIC_FIELDS) -> None:
+        """Note what the row has of these fields; what was not read or written stays as noted."""
+        told = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        self._remembered = {**self._remembered, **told}

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from rest_framework.exceptions import NotFound, ValidationError
 
 from outbox.models import PendingEvent
-from users.models import User
+from users.models import User, UserErased
 
 
 class EmailTaken(ValidationError):
@@ -34,9 +34,9 @@ def change_profile(*, user: User, **changes: str) -> User:
     try:
         with transaction.atomic():
             user.save(update_fields=changes)
+    except UserErased as error:
+        raise NotFound("This account was erased meanwhile.") from error
     except IntegrityError as error:
-        if not User.objects.filter(pk=user.pk).present().exists():
-            raise NotFound("This account was erased meanwhile.") from error
         raise EmailTaken from error
     return user
 

@@ -9,7 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
 
 from user_project.tokens import PersonRefreshToken, PersonToken
-from users.models import User
+from users.models import User, UserErased
 
 
 class LowercaseEmailField(serializers.EmailField):
@@ -67,7 +67,10 @@ class LoginSerializer(TokenObtainPairSerializer):
         cast(serializers.CharField, self.fields["password"]).trim_whitespace = False
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        pair: dict[str, Any] = super().validate(attrs)
+        try:
+            pair: dict[str, Any] = super().validate(attrs)
+        except UserErased as error:  # by somebody else, while the password was looked at
+            raise AuthenticationFailed(self.error_messages["no_active_account"]) from error
         return pair | {"access": str(PersonToken.for_user(self.user))}
 
 

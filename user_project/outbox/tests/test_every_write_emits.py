@@ -11,10 +11,11 @@ from django.db.models.functions import Upper
 from django.db.models.signals import post_save
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from conftest import Manage, emitted
 from outbox.models import PendingEvent, PendingEventQuerySet
-from users.models import User
+from users.models import User, UserErased
 
 pytestmark = pytest.mark.django_db
 
@@ -79,13 +80,18 @@ class TestSave:
         ann.delete()
         emitted()
 
-        for field in ("name", "phone"):
-            setattr(stale, field, "Ann")
-            with pytest.raises(IntegrityError), transaction.atomic():
-                stale.save()
+        stale.last_login = timezone.now()
+        for field in ("last_login", "password", "phone"):
+            with pytest.raises(UserErased), transaction.atomic():
+                stale.save(update_fields=[field])
+        stale.name = "Ann Smith"
+        with pytest.raises(UserErased), transaction.atomic():
+            stale.save()
 
         assert emitted() == []
-        assert not User.objects.get(pk=ann.pk).is_active
+        tombstone = User.objects.get(pk=ann.pk)
+        assert (tombstone.is_active, tombstone.last_login) == (False, None)
+        assert not tombstone.has_usable_password()
 
     def test_twice_emits_twice(self, ann: User):
         ann.name = "Ann Smith"
@@ -116,6 +122,40 @@ class TestSave:
 
         assert emitted() == [("user_updated", str(ann.pk))]
         assert User.objects.get(pk=ann.pk).version == 2
+
+    @pytest.mark.parametrize(
+        "what", ["version", "a private field", "nothing", "another public one"]
+    )
+    def test_of_something_else_forgets_no_change_that_is_yet_to_be_saved(self, ann: User, what):
+        ann.email = "ann@new.example"
+        ann.save()
+        ann.name = "Ann Smith"
+
+        match what:
+            case "the version":
+                assert ann.version == 2  # read from the row
+            case "a private field":
+                ann.save(update_fields=["last_login"])
+            case "nothing":
+                ann.save(update_fields=[])
+            case "the e-mail":
+                ann.email = "ann@newer.example"
+                ann.save(update_fields=["email"])
+        emitted()
+        ann.save()
+
+        assert emitted() == [("user_updated", str(ann.pk))]
+        assert User.objects.get().name == "Ann Smith"
+
+    def test_of_a_refreshed_object_writes_what_was_changed_since(self, ann: User):
+        ann.name = "Ann Smith"
+        ann.refresh_from_db()
+        ann.name = "Ann Jones"
+
+        ann.save()
+
+        assert User.objects.get().name == "Ann Jones"
+        assert emitted() == [("user_updated", str(ann.pk))]
 
     def test_that_fails_emits_nothing_and_leaves_the_object_usable(self, ann: User, bo: User):
         emitted()

@@ -47,6 +47,16 @@ class CountingHasher(PBKDF2PasswordHasher):
         return super().encode(password, salt, iterations)
 
 
+class ErasingHasher(CountingHasher):
+    """Takes so long that meanwhile everybody is erased."""
+
+    algorithm = "erasing"
+
+    def verify(self, password: str, encoded: str) -> bool:
+        User.objects.all().delete()
+        return super().verify(password, encoded)
+
+
 class TestLogin:
     def test_gives_a_token_that_says_who_and_whether_staff(self, cleo: User, anyone: APIClient):
         answer = anyone.post(LOGIN, {"email": "CLEO@example.com", "password": PASSWORD})
@@ -59,6 +69,20 @@ class TestLogin:
         assert not {"email", "name", "phone"} & set(claims)
         cleo.refresh_from_db()
         assert cleo.last_login is not None
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_somebody_who_is_erased_meanwhile_is_refused_and_leaves_nothing(
+        self, ann: User, anyone: APIClient, settings
+    ):
+        settings.PASSWORD_HASHERS = [f"{__name__}.ErasingHasher"]
+        User.objects.update(password=ErasingHasher().encode(PASSWORD, "salt"))
+
+        answer = anyone.post(LOGIN, {"email": ann.email, "password": PASSWORD})
+
+        assert answer.status_code == 401
+        assert "No account has this" in answer.json()["detail"]
+        ann.refresh_from_db()
+        assert ann.last_login is None
 
     def test_tells_nobody_whether_there_is_such_an_account(
         self, ann: User, anyone: APIClient, settings
