@@ -179,6 +179,9 @@ class TestWorkloads:
             assert told["POD_IP"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
             assert told["ALLOWED_HOSTS"]["value"] == f"{everyone},$(POD_IP)"
 
+    def test_tell_visitors_apart_who_all_come_by_the_ingress(self):
+        assert of_kind("ConfigMap")["user"]["data"]["NUM_PROXIES"] == "1"
+
     def test_that_are_more_than_one_are_never_all_evicted(self):
         budgets = {
             budget["spec"]["selector"]["matchLabels"]["app"]
