@@ -20,7 +20,7 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 from urllib3.util import Retry
 
-from clients.metrics import BREAKER_STATE
+from clients.metrics import BREAKER_STATE, QUESTIONS_IN_VAIN
 from order_project.keys import parse_key
 
 logger = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ class Remote:
             state_storage=BreakerMemory(pybreaker.STATE_CLOSED),
             listeners=[BreakerLog()],
         )
+        self.in_vain = QUESTIONS_IN_VAIN.labels(self.breaker.name)
         self._tell_state()
 
     def ask(
@@ -148,8 +149,10 @@ class Remote:
             with self.breaker.calling():  # unlike call(), it holds no lock while we wait
                 return self._send(method, path, answers, query or {}, body, read_seconds)
         except pybreaker.CircuitBreakerError as error:
+            self.in_vain.inc()
             raise self.unavailable(was_asked=False) from error
         except (requests.RequestException, msgspec.DecodeError) as error:
+            self.in_vain.inc()
             logger.warning("%s %s%s failed: %s", method, self.unavailable.service, path, error)
             raise self.unavailable from error
         finally:

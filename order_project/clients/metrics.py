@@ -9,6 +9,11 @@ BREAKER_STATE = Gauge(
     ["service"],
     multiprocess_mode="livemostrecent",
 )
+QUESTIONS_IN_VAIN = Counter(
+    "freehold_breaker_questions_in_vain",
+    "Questions that a service did not answer, or was spared by its open circuit.",
+    ["service"],
+)
 PRICE_CACHE_HITS = Counter("freehold_price_cache_hits", "Prices that the cache had, and fresh.")
 PRICE_CACHE_MISSES = Counter(
     "freehold_price_cache_misses", "Prices that product_project had to be asked for."

@@ -78,6 +78,18 @@ class TestCircuit:
         fetch_products(skus=["MUG-ENAMEL"], now=NOW)
         assert state() == "0.0"
 
+    def test_counts_what_is_asked_in_vain_whether_or_not_it_is_open(
+        self, catalogue, border, scrape, settings
+    ):
+        go_down(border)
+        scrape()
+        for _ in range(settings.BREAKER_FAILURES + 3):
+            with pytest.raises(ProductsUnavailable):
+                fetch_products(skus=["MUG-ENAMEL"], now=NOW)
+
+        in_vain = 'freehold_breaker_questions_in_vain_total{service="product_project"}'
+        assert scrape(in_vain) == [settings.BREAKER_FAILURES + 3]
+
     def test_of_each_service_is_there_before_it_is_asked(self, client):
         page = client.get("/metrics").text
 
