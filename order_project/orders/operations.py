@@ -12,6 +12,7 @@ Each change is one UPDATE that names the state it starts from, and does nothing 
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -248,9 +249,12 @@ def cancel_order(*, order: Order, now: datetime) -> None:
 
 
 def resume_orders(*, now: datetime) -> int:
-    """Settle all that is due, or as much as inventory_project lets us; returns how many it was."""
-    settled = 0
-    while order := claim_due_order(now=now):
+    """Settle all that is due, or as much as inventory_project lets us; returns how many it was.
+
+    What is left when beat reminds of it again is left to that: events want the worker, too.
+    """
+    settled, until = 0, time.monotonic() + settings.RESUME_SECONDS
+    while time.monotonic() < until and (order := claim_due_order(now=now)):
         try:
             settle_order(order=order, now=now)
         except GoodsHaveLeft:

@@ -44,6 +44,14 @@ class TestResumeOrders:
         assert Order.objects.get().status == "confirmed"
         assert shop.stock.reserved == {str(order.id): {"TENT-2P": 1}}
 
+    def test_leaves_to_the_next_reminder_what_it_has_no_time_for(self, shop, ann, bo, settings):
+        place_while_inventory_is_away(shop, ann, bo)
+        settings.RESUME_SECONDS = 0
+
+        assert resume_orders(now=LATER) == 0
+
+        assert Order.objects.filter(status="pending").count() == 2
+
     def test_rejects_what_is_short_by_now(self, shop, ann):
         place_while_inventory_is_away(shop, ann)
         shop.stock.available["TENT-2P"] = 0
