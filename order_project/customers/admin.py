@@ -78,7 +78,7 @@ class RejectedEventAdmin(ReadOnlyAdmin):
     def readable_payload(self, rejected: RejectedEvent) -> str:
         try:
             text = json.dumps(json.loads(rejected.payload), indent=2)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or too deep
             text = rejected.payload
         return format_html("<pre>{}</pre>", text)
 

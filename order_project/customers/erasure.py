@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
@@ -42,13 +41,14 @@ def mentions(text: str, user_ids: Collection[UUID], emails: Collection[str]) -> 
 def taken_out(payload: str, user_ids: Collection[UUID], emails: Collection[str] = ()) -> str:
     """The payload without what it has of these users: empty, but for the others of a message."""
     try:
-        body: Any = json.loads(payload)
-    except ValueError:
-        return ""
-    match body:
-        case [[[*events]], *rest]:
-            kept = [event for event in events if not mentions(json.dumps(event), user_ids, emails)]
-            return json.dumps([[kept], *rest]) if kept else ""
+        match json.loads(payload):
+            case [[[*events]], *rest]:
+                others = [
+                    event for event in events if not mentions(json.dumps(event), user_ids, emails)
+                ]
+                return json.dumps([[others], *rest]) if others else ""
+    except (ValueError, RecursionError):
+        """What cannot be read cannot be kept in part."""
     return ""
 
 
@@ -58,13 +58,13 @@ def scrub_rejected(*, user_ids: Collection[UUID], now: datetime) -> None:
     It is called before the copy forgets their addresses, by which it finds what has no id. One
     statement where there is nothing; what is left without a payload is resolved by that.
     """
-    held = list(RejectedEvent.objects.maybe_about(user_ids).values_list("id", "user_id", "payload"))
-    if not held:
+    suspects = list(RejectedEvent.objects.maybe_about(user_ids).values_list("id", flat=True))
+    if not suspects:
         return
     copies = Customer.objects.filter(id__in=user_ids).exclude(email="")
     emails = set(copies.values_list("email", flat=True))
     content_type = ContentType.objects.get_for_model(RejectedEvent)
-    for row_id, user_id, payload in held:
+    for row_id, user_id, payload in read_by_some(suspects):
         if user_id is None and not mentions(payload, user_ids, emails):
             continue
         rest = taken_out(payload, user_ids, emails)
@@ -75,6 +75,13 @@ def scrub_rejected(*, user_ids: Collection[UUID], now: datetime) -> None:
             row.exclude(dismissal_reason="").update(dismissal_reason=ERASED)
         notes = LogEntry.objects.filter(content_type=content_type, object_id=str(row_id))
         notes.update(object_repr="rejected event", change_message=ERASED)
+
+
+def read_by_some(row_ids: Collection[UUID]) -> Iterator[tuple[UUID, UUID | None, str]]:
+    """Ids and payloads, a few at a time: a payload may be a message of megabytes."""
+    for some in batches(row_ids, 20):
+        rows = RejectedEvent.objects.filter(id__in=some)
+        yield from rows.values_list("id", "user_id", "payload")
 
 
 def scrub_latecomers(rows: Collection[RejectedEvent], *, now: datetime) -> None:
@@ -94,7 +101,7 @@ def scrub_latecomers(rows: Collection[RejectedEvent], *, now: datetime) -> None:
 def scrub_stragglers(*, now: datetime) -> int:
     """Scrub what was rejected in the very moment of an erasure, unseen by it; tells how many."""
     scrubbed = 0
-    for batch in batches(RejectedEvent.objects.with_payload().iterator(chunk_size=500), 500):
+    for batch in batches(RejectedEvent.objects.with_payload().iterator(chunk_size=20), 20):
         held = {row.id: row.payload for row in batch}
         scrub_latecomers(batch, now=now)
         for row in batch:

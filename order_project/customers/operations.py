@@ -155,8 +155,8 @@ def retry_rejected(*, rejected: RejectedEvent, by: str, now: datetime) -> None:
         raise BadEvent("someone in it was erased, and with them what it said")
     try:
         payload = json.loads(rejected.payload)
-    except ValueError as error:
-        raise BadEvent(f"the message is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadEvent(f"the message is not JSON, or too deep: {error}") from error
     match payload:
         case [[[*events]], {}, {}]:
             apply_user_events(payloads=events, now=now)

@@ -102,6 +102,16 @@ class TestRejectedEventAdmin:
         assert "&quot;time&quot;: &quot;yesterday&quot;" in page
         assert "_save" not in page
 
+    def test_shows_and_retries_in_vain_what_is_nested_too_deeply(self, admin: Client) -> None:
+        reject_message(body="[" * 5000 + "]" * 5000, error="unknown", now=timezone.now())
+        rejected = RejectedEvent.objects.get()
+
+        page = admin.get(f"{REJECTED}{rejected.pk}/change/").content.decode()
+        retried = retry(admin, rejected).content.decode()
+
+        assert "[[[[" in page
+        assert "Retried in vain: the message is not JSON, or too deep" in retried
+
     def test_retries_what_can_be_applied_by_now(self, admin: Client, ann: Any) -> None:
         rejected = reject({"not": "yet"})
         mend(rejected, ann.user)

@@ -83,8 +83,9 @@ class TestErasure:
             lambda user: f"{user.id.replace('-', '')} {user.name}",
             lambda user: f'{{"email": "{user.email}", "name": "{user.name}", ',
             lambda user: json.dumps([[], {"users": [event_of(user)]}]),
+            lambda user: f'{"[" * 5000}"{user.id} {user.name}"{"]" * 5000}',
         ],
-        ids=["broken JSON", "an id without dashes", "without an id", "unknown shape"],
+        ids=["broken JSON", "an id without dashes", "without an id", "unknown shape", "too deep"],
     )
     def test_reaches_what_nobody_could_read(self, ann: Any, write: Any) -> None:
         apply(event_of(ann.user))
