@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from customers.models import Customer, RejectedEvent
-from customers.operations import apply_user_events
+from customers.operations import apply_user_events, reject_message
 from order_project.moving import NotMoved, moved_models, pack, unpack
 from orders.models import Order
 from orders.tests.conftest import NOW, place
@@ -174,6 +174,15 @@ class TestMoveHouse:
             told = capfd.readouterr().out
             assert "3 orders.order\n" in told
             assert "All 10 rows are in the new database, each as it was." in told
+
+    def test_says_so_where_more_rows_wait_than_a_pipe_takes(self, db, capfd):
+        for number in range(500):
+            reject_message(body=f"{number} {'nonsense ' * 20}", error="no JSON", now=NOW)
+
+        with pytest.raises(CommandError, match="The move was not made"):
+            call_command("move_house", to="oracle://127.0.0.1/none")
+
+        assert "DATABASE_URL must start with" in capfd.readouterr().err
 
     @pytest.mark.parametrize(
         ("url", "reason"),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import IO, Any, cast
 
 from django.conf import settings
@@ -34,8 +35,9 @@ class Command(BaseCommand):
             try:
                 lines.writelines(pack())
                 lines.close()
-            except BrokenPipeError:
-                """It refused before it had read all, and says why."""
+            except BrokenPipeError:  # it refused before it had read all, and says why
+                with suppress(BrokenPipeError):
+                    lines.close()  # which would try once more to write what is left
             except NotMoved as refusal:
                 raise CommandError(str(refusal)) from refusal
         if new_home.returncode:
