@@ -83,4 +83,4 @@ class UserAdmin(DjangoUserAdmin):
         """Nobody changes a tombstone, and only superusers a superuser."""
         if user is None:
             return True
-        return user.erased_at is None and (request.user.is_superuser or not user.is_superuser)
+        return user.erased_at is None and request.user.may_touch(user)

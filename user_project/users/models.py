@@ -211,6 +211,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email or f"erased user {self.pk}"
 
+    def may_touch(self, other: "User") -> bool:
+        """Whether staff may change or erase another user: only a superuser may a superuser."""
+        return self.is_superuser or not other.is_superuser
+
     @classmethod
     def from_db(cls, *args: Any, **options: Any) -> Self:
         user = super().from_db(*args, **options)

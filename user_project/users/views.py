@@ -17,7 +17,13 @@ from drf_spectacular.utils import (
 )
 from rest_framework import generics
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser, IsAuthenticated
+from rest_framework.permissions import (
+    SAFE_METHODS,
+    AllowAny,
+    BasePermission,
+    IsAdminUser,
+    IsAuthenticated,
+)
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -50,6 +56,10 @@ def refusal(description: str, example: Any) -> OpenApiResponse:
 
 
 INVALID = {400: refusal("What is wrong, by field", {"email": ["Enter a valid email address."]})}
+BAD_BODY = INVALID | {
+    413: refusal("The body is too large", {"detail": "The body may have at most ... bytes"}),
+    415: refusal("The body is not JSON", {"detail": 'Unsupported media type "text/plain" ...'}),
+}
 UNSEARCHABLE = {
     400: OpenApiResponse(
         list[str],
@@ -57,7 +67,10 @@ UNSEARCHABLE = {
         [OpenApiExample("For example", ["Null characters are not allowed."])],
     )
 }
-UNKNOWN = {401: refusal("No valid token", {"detail": "This token lets nobody in (any more): ..."})}
+AWAY = {503: refusal("Repeat it in a moment", {"detail": "The database does not answer; ..."})}
+UNKNOWN = {
+    401: refusal("No valid token", {"detail": "This token lets nobody in (any more): ..."})
+} | AWAY
 FORBIDDEN = {403: refusal("Not for this caller", {"detail": "You do not have permission ..."})}
 MISSING = {404: refusal("No such user", {"detail": "No User matches the given query."})}
 NO_PAGE = {404: refusal("No such page", {"detail": "Invalid page."})}
@@ -67,6 +80,15 @@ THROTTLED = {
         {"detail": "Request was throttled. Expected available in 60 seconds."},
     )
 }
+
+
+class SparesSuperusers(BasePermission):
+    """Lets staff read everybody, but change and erase none who may do more than they."""
+
+    message = "Only a superuser may change or erase a superuser."
+
+    def has_object_permission(self, request: Request, view: APIView, obj: User) -> bool:
+        return request.method in SAFE_METHODS or cast(User, request.user).may_touch(obj)
 
 
 @extend_schema_view(
@@ -103,7 +125,7 @@ class UserList(generics.ListCreateAPIView[User]):
     @extend_schema(
         summary="Register",
         auth=[],
-        responses={201: RegistrationSerializer} | INVALID | THROTTLED,
+        responses={201: RegistrationSerializer} | BAD_BODY | THROTTLED | AWAY,
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
@@ -119,7 +141,7 @@ class UserList(generics.ListCreateAPIView[User]):
     ),
     patch=extend_schema(
         summary="Correct an account",
-        responses={200: ProfileSerializer} | INVALID | UNKNOWN | FORBIDDEN | MISSING,
+        responses={200: ProfileSerializer} | BAD_BODY | UNKNOWN | FORBIDDEN | MISSING,
     ),
     delete=extend_schema(
         summary="Erase an account", responses={204: None} | UNKNOWN | FORBIDDEN | MISSING
@@ -128,7 +150,7 @@ class UserList(generics.ListCreateAPIView[User]):
 class UserDetail(generics.RetrieveUpdateDestroyAPIView[User]):
     """Staff read, correct or erase an account."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [IsAdminUser, SparesSuperusers]
     serializer_class = ProfileSerializer
     http_method_names = ["get", "patch", "delete", "head", "options"]
 
@@ -146,7 +168,8 @@ class UserDetail(generics.RetrieveUpdateDestroyAPIView[User]):
 @extend_schema_view(
     get=extend_schema(summary="Read my account", responses={200: ProfileSerializer} | UNKNOWN),
     patch=extend_schema(
-        summary="Change my account", responses={200: ProfileSerializer} | INVALID | UNKNOWN
+        summary="Change my account",
+        responses={200: ProfileSerializer} | BAD_BODY | UNKNOWN | MISSING,
     ),
     delete=extend_schema(summary="Erase my account", responses={204: None} | UNKNOWN),
 )
@@ -166,7 +189,7 @@ class Login(TokenObtainPairView):
     throttle_scope = "login"
 
     @extend_schema(
-        summary="Log in", responses={200: TokenPairSerializer} | INVALID | UNKNOWN | THROTTLED
+        summary="Log in", responses={200: TokenPairSerializer} | BAD_BODY | UNKNOWN | THROTTLED
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
@@ -179,7 +202,8 @@ class Refresh(TokenRefreshView):
     throttle_scope = "login"
 
     @extend_schema(
-        summary="Stay logged in", responses={200: RefreshSerializer} | INVALID | UNKNOWN | THROTTLED
+        summary="Stay logged in",
+        responses={200: RefreshSerializer} | BAD_BODY | UNKNOWN | THROTTLED,
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)

@@ -95,6 +95,20 @@ class TestOneUser:
         ann.refresh_from_db()
         assert ann.erased_at is not None
 
+    def test_who_is_a_superuser_is_touched_by_superusers_alone(
+        self, as_cleo: APIClient, cleo: User
+    ):
+        root = User.objects.create_superuser("root@example.com", PASSWORD, name="Root")
+        User.objects.filter(pk=cleo.pk).update(is_superuser=False)
+
+        assert as_cleo.get(url_of(root)).status_code == 200
+        for method in ("patch", "delete"):
+            answer = getattr(as_cleo, method)(url_of(root), {"name": "Groot"})
+            assert answer.status_code == 403
+            assert answer.json() == {"detail": "Only a superuser may change or erase a superuser."}
+        assert User.objects.get(pk=root.pk).name == "Root"
+        assert client_of(root).patch(url_of(root), {"name": "Groot"}).status_code == 200
+
     @pytest.mark.parametrize("path", [f"{uuid.UUID(int=1)}/", "nobody/", "1/"])
     def test_that_does_not_exist_is_not_found(self, as_cleo: APIClient, path: str):
         answer = as_cleo.get(URL + path)
