@@ -55,6 +55,11 @@ invalid = OpenApiResponse(
     {"type": "object", "additionalProperties": {}},
     "What is wrong, by the field that it is wrong with.",
 )
+bad_body = {
+    400: invalid,
+    413: OpenApiResponse(DetailSerializer, "The body is too large."),
+    415: OpenApiResponse(DetailSerializer, "The body is neither JSON nor a browser's form."),
+}
 unknown = OpenApiResponse(DetailSerializer, "Not known here.")
 misnamed = OpenApiResponse(DetailSerializer, "What names the order is no UUID.")
 unauthorized = OpenApiResponse(DetailSerializer, "No token, or one that is refused.")
@@ -75,6 +80,7 @@ stock_list = extend_schema_view(
         responses={
             200: StockLevelSerializer(many=True),
             400: invalid,
+            401: unauthorized,
             404: OpenApiResponse(DetailSerializer, "There is no such page."),
             503: away,
         },
@@ -85,7 +91,7 @@ stock_detail = extend_schema_view(
         operation_id="stock_retrieve",
         summary="Read one stock level",
         parameters=[sku],
-        responses={200: level, 400: invalid, 404: unknown, 503: away},
+        responses={200: level, 400: invalid, 401: unauthorized, 404: unknown, 503: away},
     )
 )
 receipts = extend_schema_view(
@@ -116,7 +122,7 @@ receipts = extend_schema_view(
             200: OpenApiResponse(
                 StockLevelSerializer, "Received before under this Idempotency-Key."
             ),
-            400: invalid,
+            **bad_body,
             404: unknown,
             409: OpenApiResponse(DetailSerializer, "Fewer would be on hand than are reserved."),
             422: OpenApiResponse(
@@ -146,7 +152,7 @@ reservations = extend_schema_view(
         responses={
             201: reservation,
             200: OpenApiResponse(ReservationSerializer, "Reserved before."),
-            400: invalid,
+            **bad_body,
             404: misnamed,
             409: refusal,
             **closed,

@@ -16,6 +16,7 @@ REFUSAL = {
 }
 UNAUTHORIZED = OpenApiResponse(REFUSAL, "No token, or one that is expired or not to be trusted.")
 FORBIDDEN = OpenApiResponse(REFUSAL, "Only staff may look at other people.")
+AWAY = OpenApiResponse(REFUSAL, "The database does not answer; repeat it in a moment.")
 EXAMPLE = OpenApiExample(
     "Ann",
     {
@@ -42,6 +43,7 @@ EXAMPLE = OpenApiExample(
             401: UNAUTHORIZED,
             403: FORBIDDEN,
             404: OpenApiResponse(REFUSAL, "There is no such page."),
+            503: AWAY,
         },
     ),
     retrieve=extend_schema(
@@ -52,6 +54,7 @@ EXAMPLE = OpenApiExample(
             401: UNAUTHORIZED,
             403: FORBIDDEN,
             404: OpenApiResponse(REFUSAL, "The copy does not have this user, yet."),
+            503: AWAY,
         },
     ),
 )

@@ -95,6 +95,7 @@ orders = extend_schema_view(
             401: unauthorized,
             403: forbidden,
             404: OpenApiResponse(DETAIL, "The cursor is none that a page has named."),
+            503: unavailable,
         },
     ),
     post=extend_schema(
@@ -133,7 +134,13 @@ order = extend_schema_view(
         operation_id="orders_retrieve",
         summary="Read an order",
         parameters=[ORDER_ID],
-        responses={200: order_shown, 401: unauthorized, 403: forbidden, 404: not_found},
+        responses={
+            200: order_shown,
+            401: unauthorized,
+            403: forbidden,
+            404: not_found,
+            503: unavailable,
+        },
     )
 )
 cancellation = extend_schema_view(
@@ -149,6 +156,7 @@ cancellation = extend_schema_view(
             403: forbidden,
             404: not_found,
             409: OpenApiResponse(DETAIL, "The order was rejected, or its goods have left."),
+            503: unavailable,
         },
     )
 )

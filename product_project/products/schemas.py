@@ -74,9 +74,10 @@ FIELDS = OpenApiResponse(
 UNCHANGED = {304: OpenApiResponse(None, "What you have is still right.")}
 NOT_FOUND = {404: OpenApiResponse(RefusalSerializer, "There is no such product, or no such page.")}
 CHANGED = {412: OpenApiResponse(RefusalSerializer, "The product is no longer as you saw it.")}
+AWAY = {503: OpenApiResponse(RefusalSerializer, "The database does not answer; repeat it.")}
 BAD_TOKEN = {
     401: OpenApiResponse(RefusalSerializer, "The token is missing, expired or not to be trusted.")
-}
+} | AWAY
 NOT_STAFF = BAD_TOKEN | {403: OpenApiResponse(RefusalSerializer, "This takes staff.")}
 BAD_BODY = {
     400: FIELDS,

@@ -72,6 +72,15 @@ class TestDocumentation:
         schema = capsys.readouterr().out
         assert "/api/v1/reservations/{order_id}/fulfilment/:" in schema
 
+    def test_says_of_every_operation_how_it_refuses(self, client: Client) -> None:
+        paths = client.get("/api/schema/", headers={"Accept": "application/json"}).json()["paths"]
+
+        for where, operations in paths.items():
+            for method, operation in operations.items():
+                told = set(operation["responses"])
+                assert {"401", "503"} <= told, (where, method)
+                assert "requestBody" not in operation or {"413", "415"} <= told, (where, method)
+
     def test_is_shown_with_local_assets(self, client: Client) -> None:
         page = client.get("/api/docs/").text
 

@@ -50,6 +50,15 @@ class TestDocumentation:
         for path in ("/api/v1/products/:", "/api/v1/products/{sku}/:", "/{sku}/prices/:"):
             assert path in described
 
+    def test_says_of_every_operation_how_it_refuses(self, client):
+        paths = client.get("/api/schema/", headers={"Accept": "application/json"}).json()["paths"]
+
+        for where, operations in paths.items():
+            for method, operation in operations.items():
+                told = set(operation["responses"])
+                assert {"401", "503"} <= told, (where, method)
+                assert "requestBody" not in operation or {"413", "415"} <= told, (where, method)
+
     def test_is_shown_with_assets_of_its_own(self, client):
         page = client.get("/api/docs/").content.decode()
 

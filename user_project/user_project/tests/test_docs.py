@@ -38,7 +38,10 @@ def test_every_operation_says_how_it_refuses(client: Client):
 
     for where, operations in paths.items():
         for method, operation in operations.items():
-            assert {"400", "401", "403"} & set(operation["responses"]), (where, method)
+            told = set(operation["responses"])
+            assert {"400", "401", "403"} & told, (where, method)
+            assert {"503"} <= told, (where, method)
+            assert "requestBody" not in operation or {"413", "415"} <= told, (where, method)
 
 
 def test_the_docs_take_every_asset_from_here(client: Client):
