@@ -21,6 +21,8 @@ from stock.serializers import MAX_QUANTITY
 from stock.stores import stock_store
 from stock.stores.protocol import StockUnavailable
 
+MOST_AT_ONCE = 500  # items in one form; Django reads 1,000 fields
+
 
 class ReceiptForm(forms.Form):
     quantity = forms.IntegerField(
@@ -100,6 +102,10 @@ class ItemAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in stubs
     @admin.action(description="Receive stock", permissions=["change"])
     def receive(self, request: HttpRequest, queryset: QuerySet[Item]) -> HttpResponse | None:
         """Asks for quantity and reason, then receives that for each selected item."""
+        if queryset.count() > MOST_AT_ONCE:
+            told = f"Stock is received for {MOST_AT_ONCE} items at once at most: select fewer."
+            messages.error(request, told)
+            return None
         is_sent = "receive" in request.POST
         form = ReceiptForm(request.POST if is_sent else None, initial={"receipt_id": uuid4()})
         if is_sent and form.is_valid():

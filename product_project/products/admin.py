@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import ngettext
 
 from products import operations
@@ -59,6 +59,15 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in st
             operations.change_product(sku=obj.sku, changed_by=changed_by, **changes)
         else:
             obj.pk = operations.create_product(changed_by=changed_by, **form.cleaned_data).pk
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """As ever; of two who save the same new SKU at once, the second is told so."""
+        try:
+            return super().changeform_view(request, *args, **options)
+        except operations.SkuTaken as refusal:
+            detail: Any = refusal.detail
+            messages.error(request, detail["sku"][0])
+            return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Discontinue the selected products", permissions=["change"])
     def discontinue(self, request: HttpRequest, products: ProductQuerySet) -> None:

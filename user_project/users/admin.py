@@ -1,6 +1,6 @@
 """Staff's door to users; saving or deleting here emits as anywhere."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin import actions
@@ -83,4 +83,4 @@ class UserAdmin(DjangoUserAdmin):
         """Nobody changes a tombstone, and only superusers a superuser."""
         if user is None:
             return True
-        return user.erased_at is None and request.user.may_touch(user)
+        return user.erased_at is None and cast(User, request.user).may_touch(user)

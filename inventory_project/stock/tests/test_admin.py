@@ -153,6 +153,14 @@ class TestReceiveStock:
         assert "TENT-2P: received +4, 9 on hand." in page.text
         assert Movement.objects.filter(by="admin", reason="delivery 4711").count() == 2
 
+    def test_takes_no_more_items_than_a_form_can_carry(self, admin_client: Client) -> None:
+        Item.objects.bulk_create(Item(sku=f"SKU-{number}") for number in range(501))
+        selected = {"_selected_action": ["SKU-0"], "select_across": "1"}
+
+        page = admin_client.post(ITEMS, {"action": "receive", "index": "0"} | selected, follow=True)
+
+        assert "500 items at once at most" in page.text
+
     def test_counts_a_form_sent_twice_once(self, admin_client: Client) -> None:
         form = self.choose(admin_client, "TENT-2P")
         self.send(admin_client, form, quantity=4, reason="delivery")

@@ -31,6 +31,19 @@ def browser(client, clerk):
     return client
 
 
+@pytest.fixture
+def slow_browser(browser, monkeypatch):
+    """One whose form is looked at before somebody else saves the same, and saved after that."""
+    save = operations.create_product
+
+    def create_product(**fields):
+        save(**fields)
+        return save(**fields)
+
+    monkeypatch.setattr(operations, "create_product", create_product)
+    return browser
+
+
 def change_url(product: Product) -> str:
     return reverse("admin:products_product_change", args=[product.pk])
 
@@ -90,6 +103,11 @@ class TestProductForm:
         assert (product.sku, product.price) == ("MUG-ENAMEL", Decimal("9.90"))
         assert product.price_changes.get().changed_by == "clerk"
         assert LogEntry.objects.get().object_id == str(product.pk)
+
+    def test_says_that_somebody_was_faster_with_the_same_sku(self, slow_browser):
+        page = slow_browser.post(ADD, MUG | NO_INLINES, follow=True).content.decode()
+
+        assert "&#x27;MUG-ENAMEL&#x27; is taken" in page
 
     def test_keeps_history_when_it_saves_a_price(self, browser, tent):
         form = MUG | NO_INLINES | {"name": tent.name, "category": "shelter", "price": "259.00"}
