@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from inventory_project import health
+from inventory_project.metrics import metrics
 
 admin.site.site_header = admin.site.site_title = "inventory_project"
 admin.site.index_title = "What is on the shelf"
@@ -24,5 +25,5 @@ urlpatterns = [
     path("api/login/", include("rest_framework.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
-    path("", include("django_prometheus.urls")),
+    path("metrics", metrics, name="metrics"),
 ]

@@ -1,6 +1,7 @@
 """What can be done with stock: every door calls one of these."""
 
 import logging
+from collections.abc import Iterable
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -24,6 +25,16 @@ class ItemUnknown(NotFound):
 
     def __init__(self, sku: str) -> None:
         super().__init__(f"No item {sku!r} is kept here; its first receipt makes it.")
+
+
+class Overdrawn(Exception):
+    """More is promised of some SKUs than the ledger says there is."""
+
+    def __init__(self, levels: Iterable[StockLevel]) -> None:
+        told = (f"{each.sku} ({each.reserved} of {each.on_hand})" for each in levels)
+        super().__init__(
+            f"More is promised than there is of {', '.join(told)}: receive it, or cancel orders."
+        )
 
 
 def receive_stock(
@@ -101,19 +112,28 @@ def copy_ledger(*, store: RedisStore, limit: int = 500) -> int:
     return len(entries)
 
 
-def rebuild_stock() -> None:
-    """Replaces what the store holds by what the ledger says.
+def rebuild_stock(*, source: RedisStore | None = None) -> list[StockLevel]:
+    """Replaces what the store holds by what the ledger says, and what `source` has yet to tell it.
 
-    A Redis store is closed meanwhile; what it lost before `copy_ledger` came by stays lost. The SQL
-    store is not closed: stop whoever writes to it first.
+    A Redis store is closed meanwhile, and one that was the source for good; what it lost before
+    `copy_ledger` came by stays lost. The SQL store is not closed: stop whoever writes to it first.
+
+    Returns the levels of which more is promised than there is, as after a failover that lost some:
+    Redis then sells no more of it until it is received. SQL would not take them: raises Overdrawn.
     """
     store = stock_store()
-    if isinstance(store, RedisStore):
-        store.close()
-        while copy_ledger(store=store):
-            pass
+    for redis in {store, source}:
+        if isinstance(redis, RedisStore):
+            redis.close()
+            while copy_ledger(store=redis):
+                pass
+    levels = list(Movement.objects.levels())
+    overdrawn = [level for level in levels if level.reserved > level.on_hand]
+    if overdrawn and not isinstance(store, RedisStore):
+        raise Overdrawn(overdrawn)
     store.restore(
-        levels=Movement.objects.levels(),
+        levels=levels,
         reservations=(row.as_contract() for row in ReservationRow.objects.iterator()),
         receipts=(row.as_entry() for row in Movement.objects.filter(kind=Kind.RECEIVED).iterator()),
     )
+    return overdrawn

@@ -210,3 +210,16 @@ class TestRedis:
 
         assert found["aof_enabled"] == 1
         assert found["maxmemory_policy"] == "noeviction"
+
+    def test_lets_the_stock_do_all_that_a_rebuild_and_the_ledger_take(self, stock: Server):
+        staged, kept, stream = (f"{{inventory}}:{name}" for name in ("staged", "kept", "stream"))
+        put_in_place = "redis.call('RENAME', KEYS[1], KEYS[2]); redis.call('PERSIST', KEYS[2])"
+        with stock.session("inventory_service") as session:
+            session.hset(staged, "TENT-2P", "5")
+            session.expire(staged, 60)
+            session.register_script(put_in_place)(keys=[staged, kept])
+            noted = session.xadd(stream, {"sku": "TENT-2P"})
+
+            assert (session.ttl(kept), session.xlen(stream)) == (-1, 1)
+            assert [entry for entry, _ in session.xrange(stream, count=1)] == [noted]
+            assert (session.xdel(stream, noted), session.unlink(staged, kept)) == (1, 1)

@@ -36,6 +36,7 @@ CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
 RETRIES = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2)  # each call may be repeated
 STAGED_AT_ONCE = 1000
+STAGED_SECONDS = 3600  # what a rebuild that was killed left behind is gone after that
 
 Lines = list[tuple[str, int]]
 
@@ -186,6 +187,20 @@ class RedisStore:
         self.client.xdel(self._stream, *stream_ids)
 
     @answering()
+    def waiting(self) -> tuple[int, float]:
+        """How many entries are still only here, and how many seconds ago the oldest was made."""
+        number: Any = self.client.xlen(self._stream)
+        oldest: Any = self.client.xrange(self._stream, count=1)
+        made = [int(stream_id.split("-")[0]) / 1000 for stream_id, _ in oldest]
+        return number, max(0.0, timezone.now().timestamp() - made[0]) if made else 0.0
+
+    @answering()
+    def fill_level(self) -> float:
+        """The share of its memory limit that this Redis uses; 0 where it has no limit."""
+        told: Any = self.client.info("memory")
+        return told["used_memory"] / told["maxmemory"] if told["maxmemory"] else 0.0
+
+    @answering()
     def close(self) -> None:
         """Serves nothing until it is restored."""
         self.client.delete(self._marker)
@@ -199,7 +214,26 @@ class RedisStore:
         receipts: Iterable[Entry],
     ) -> None:
         """Opens a closed store; of several at once one does, and the others change nothing."""
-        on_hand, reserved, held, received = staged = [f"{key}:{uuid4()}" for key in self._held]
+        staged = [f"{key}:{uuid4()}" for key in self._held]
+        try:
+            self._stage(staged, levels, reservations, receipts)
+            pairs = zip(staged, self._held, strict=True)
+            self._put_in_place(
+                keys=[self._marker, *(key for pair in pairs for key in pair)],
+                args=[timezone.now().isoformat()],
+            )
+        finally:
+            self.client.unlink(*staged)
+
+    def _stage(
+        self,
+        staged: list[str],
+        levels: Iterable[StockLevel],
+        reservations: Iterable[Reservation],
+        receipts: Iterable[Entry],
+    ) -> None:
+        """Write all that a store holds under other names."""
+        on_hand, reserved, held, received = staged
 
         def contents() -> Iterator[tuple[str, str, str]]:
             for level in levels:
@@ -217,10 +251,6 @@ class RedisStore:
             with self.client.pipeline(transaction=False) as writes:
                 for key, field, value in some:
                     writes.hset(key, field, value)
+                for key in staged:
+                    writes.expire(key, STAGED_SECONDS)
                 writes.execute()
-        pairs = zip(staged, self._held, strict=True)
-        self._put_in_place(
-            keys=[self._marker, *(key for pair in pairs for key in pair)],
-            args=[timezone.now().isoformat()],
-        )
-        self.client.unlink(*staged)

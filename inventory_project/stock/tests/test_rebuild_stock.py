@@ -1,5 +1,6 @@
 """A store that lost its data says so, and is filled again from the ledger."""
 
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -8,10 +9,18 @@ import pytest
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
-from contracts.inventory import ReservationLine
+from contracts.inventory import ReservationLine, StockLevel
+from stock.ledger import Entry, Kind
+from stock.models import Movement, Reservation, stock_level
 from stock.operations import rebuild_stock
 from stock.stores import stock_store
-from stock.stores.protocol import ReservationReleased, StockLost, StockStore
+from stock.stores.protocol import (
+    BelowReserved,
+    OutOfStock,
+    ReservationReleased,
+    StockLost,
+    StockStore,
+)
 from stock.stores.redis import RedisStore
 from stock.tests.ledgers import copy_all, lose_everything
 
@@ -77,6 +86,56 @@ class TestRebuildStock:
         if isinstance(other, RedisStore):
             lose_everything(other)
 
+    def test_takes_along_what_a_redis_has_yet_to_tell_the_ledger(
+        self, store: StockStore, valkey_url: str, settings: Any
+    ) -> None:
+        levels = store.levels(skus=["TENT-2P"])
+        before, settings.STOCK_URL = settings.STOCK_URL, "" if settings.STOCK_URL else valkey_url
+
+        run(*(["--from", before] if before else ["--replace"]))
+
+        assert stock_store().levels(skus=["TENT-2P"]) == levels
+        if isinstance(store, RedisStore):
+            assert not store.is_open(), "nobody is to find the old levels there"
+        elif isinstance(other := stock_store(), RedisStore):
+            lose_everything(other)
+
+
+@pytest.fixture
+def promised_twice(store: StockStore) -> None:
+    """As a failover leaves it that lost a reservation of which the ledger knows."""
+    copy_all(store)
+    tents = (ReservationLine(sku="TENT-2P", quantity=4),)
+    entry = Entry(kind=Kind.RESERVED, lines=tents, by="order", order_id=uuid4())
+    Movement.objects.record(entry)
+    Reservation.objects.follow([entry])
+
+
+@pytest.mark.usefixtures("promised_twice")
+class TestMorePromisedThanThereIs:
+    @pytest.mark.parametrize("store", ["redis"], indirect=True)
+    def test_is_told_and_sold_no_more_until_it_is_received(self, store: RedisStore) -> None:
+        told = StringIO()
+
+        call_command("rebuild_stock", "--replace", stdout=StringIO(), stderr=told)
+
+        assert "More is promised than there is of TENT-2P (6 of 5)" in told.getvalue()
+        assert store.levels(skus=["TENT-2P"])["TENT-2P"].available == -1
+        with pytest.raises(OutOfStock):
+            store.reserve(order_id=uuid4(), lines=TENTS, by="order")
+        receipt: dict[str, Any] = {"sku": "TENT-2P", "reason": "found", "by": "cleo"}
+        with pytest.raises(BelowReserved):
+            store.receive(**receipt, quantity=-1, receipt_id=uuid4())
+        level, _ = store.receive(**receipt, quantity=1, receipt_id=uuid4())
+        assert level.available == 0
+
+    @pytest.mark.parametrize("store", ["sql"], indirect=True)
+    def test_is_refused_where_levels_are_constrained(self, store: StockStore) -> None:
+        with pytest.raises(CommandError, match=r"Nothing was changed.*TENT-2P \(6 of 5\)"):
+            run("--replace")
+
+        assert store.levels(skus=["TENT-2P"])["TENT-2P"].reserved == 2
+
 
 @pytest.mark.parametrize("store", ["redis"], indirect=True)
 class TestRedisThatLostItsData:
@@ -126,6 +185,25 @@ class TestRedisThatLostItsData:
 
         assert store.levels(skus=["TENT-2P"])["TENT-2P"].on_hand == 6
         assert len(store.client.keys(f"{store.prefix}*")) == 6  # nothing staged is left behind
+
+    def test_keeps_no_part_of_a_rebuild_that_broke_off(self, store: RedisStore) -> None:
+        def levels() -> Iterator[StockLevel]:
+            for number in range(1500):
+                yield stock_level(f"SKU-{number}", 1, 0)
+            assert len(store.client.keys(f"{store.prefix}on_hand:*")) == 1
+            raise InterruptedError
+
+        before = set(store.client.keys(f"{store.prefix}*"))
+        with pytest.raises(InterruptedError):
+            store.restore(levels=levels(), reservations=[], receipts=[])
+
+        assert set(store.client.keys(f"{store.prefix}*")) == before
+
+    def test_holds_for_good_what_was_staged_for_an_hour(self, store: RedisStore) -> None:
+        copy_all(store)
+        run("--replace")
+
+        assert {store.client.ttl(key) for key in store.client.keys(f"{store.prefix}*")} == {-1}
 
 
 class TestRedisThatIsAway:

@@ -64,6 +64,29 @@ class TestMetrics:
 
         assert re.search(r'requests_total_by_view.*view="stock-list"', metrics)
 
+    @pytest.mark.django_db
+    def test_tell_how_far_the_ledger_is_behind(self, client: Client, store: StockStore) -> None:
+        def waiting() -> tuple[str, ...]:
+            page = client.get("/metrics").text
+            names = ("ledger_waiting", "ledger_oldest_waiting_seconds", "memory_share")
+            found = (re.search(rf"^freehold_stock_{name} (.*)$", page, re.M) for name in names)
+            return tuple(match[1] for match in found if match)
+
+        assert waiting() == ("0.0", "0.0", "0.0")
+        receipt: dict[str, Any] = {"sku": "TENT-2P", "quantity": 5, "reason": "delivery"}
+        store.receive(**receipt, by="cleo", receipt_id=uuid4())
+
+        number, oldest, _ = waiting()
+        in_redis = isinstance(store, RedisStore)
+        assert (number, float(oldest) > 0) == (("1.0", True) if in_redis else ("0.0", False))
+
+    def test_tell_nothing_of_a_stock_store_that_is_away(
+        self, client: Client, settings: Any
+    ) -> None:
+        settings.STOCK_URL = "redis://127.0.0.1:1"
+
+        assert "freehold_stock" not in client.get("/metrics").text
+
 
 class TestDocumentation:
     def test_is_valid_without_a_warning(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from stock.operations import rebuild_stock
-from stock.stores import stock_store
+from stock.operations import Overdrawn, rebuild_stock
+from stock.stores import redis_store, stock_store
 from stock.stores.protocol import StockUnavailable
 
 
@@ -21,14 +22,26 @@ class Command(BaseCommand):
             action="store_true",
             help="also replace what is there; with the SQL store, stop its other users first",
         )
+        parser.add_argument(
+            "--from",
+            metavar="URL",
+            dest="source",
+            help="the Redis that held the stock so far, as in STOCK_URL: it is closed, and what it "
+            "has yet to tell the ledger counts; implies --replace",
+        )
 
-    def handle(self, *args: Any, replace: bool, **options: Any) -> None:
+    def handle(self, *args: Any, replace: bool, source: str | None, **options: Any) -> None:
         try:
-            if stock_store().is_open() and not replace:
+            if stock_store().is_open() and not (replace or source):
                 message = "The stock store is complete; --replace rebuilds it all the same."
                 self.stdout.write(message)
                 return
-            rebuild_stock()
+            before = redis_store(source, settings.STOCK_PREFIX) if source else None
+            overdrawn = rebuild_stock(source=before)
         except StockUnavailable as refusal:
             raise CommandError(str(refusal.detail)) from refusal
+        except Overdrawn as refusal:
+            raise CommandError(f"Nothing was changed. {refusal}") from refusal
+        if overdrawn:
+            self.stderr.write(self.style.WARNING(str(Overdrawn(overdrawn))))
         self.stdout.write(self.style.SUCCESS("The stock store says what the ledger says."))

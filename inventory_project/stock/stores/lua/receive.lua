@@ -7,7 +7,7 @@ local known = redis.call("HGET", RECEIPTS, receipt)
 if known then
   return { known == content and "again" or "differs", on_hand, reserved }
 end
-if on_hand + quantity < reserved then
+if tonumber(quantity) < 0 and on_hand + quantity < reserved then
   return { "below", on_hand, reserved }
 end
 
