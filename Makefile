@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 PROJECTS := user_project order_project product_project inventory_project
-SECURITY := any_request attacks forgeries keys leaks throttles
 READY := .venv/.ready $(PROJECTS:%=%/.venv/.ready)
 .DEFAULT_GOAL := help
 
@@ -28,7 +27,7 @@ faults: setup .venv/.ready-to-test ## kill, cut and fill up the estate, and judg
 	@.venv/bin/python -m tests.faults $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 security: setup .venv/.ready-to-test ## ask it anything, change its keys, break it, read its logs; LONG=1 for ten times as much
-	@.venv/bin/python -m pytest -q -s $(SECURITY:%=tests/estate/test_%.py)
+	@.venv/bin/python -m pytest -q -s tests/estate/security
 
 bench: setup .venv/.ready-to-test ## measure it against the limits of this machine; QUICK=1 in three minutes
 	@.venv/bin/python -m tests.bench $(if $(ONLY),--only $(ONLY))

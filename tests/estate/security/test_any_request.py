@@ -21,7 +21,7 @@ import requests
 from rich.console import Console
 from tests.estate.conftest import EMBEDDED
 from tests.estate.estate import Estate
-from tests.estate.front_desk import PEOPLE, FrontDesk, front_desk
+from tests.estate.security.front_desk import PEOPLE, FrontDesk, front_desk
 from tests.estate.settings import ROOT, SERVICES
 
 console = Console(highlight=False)
@@ -134,7 +134,7 @@ def try_anything(
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "SCHEMATHESIS_HOOKS": "tests.estate.strangers",
+            "SCHEMATHESIS_HOOKS": "tests.estate.security.strangers",
             "FRONT_DESK": desk,
             "ATTEMPTS": str(attempts),
         },
