@@ -101,7 +101,9 @@ def scrub_latecomers(rows: Collection[RejectedEvent], *, now: datetime) -> None:
 def scrub_stragglers(*, now: datetime) -> int:
     """Scrub what was rejected in the very moment of an erasure, unseen by it; tells how many."""
     scrubbed = 0
-    for batch in batches(RejectedEvent.objects.with_payload().iterator(chunk_size=20), 20):
+    row_ids = list(RejectedEvent.objects.with_payload().values_list("id", flat=True))
+    for some in batches(row_ids, 20):
+        batch = list(RejectedEvent.objects.filter(id__in=some))
         held = {row.id: row.payload for row in batch}
         scrub_latecomers(batch, now=now)
         for row in batch:

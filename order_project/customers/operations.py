@@ -127,7 +127,10 @@ def reject_message(*, body: bytes | str, error: str, now: datetime) -> None:
 
 
 def _rejected(payload: object, error: str, now: datetime) -> RejectedEvent:
-    text = json.dumps(payload)
+    try:
+        text = json.dumps(payload)
+    except RecursionError:  # just not too deep to be read
+        text = '"nested too deeply to be kept"'
     return RejectedEvent(
         id=uuid.uuid5(REJECTED, text),
         user_id=user_of(payload),

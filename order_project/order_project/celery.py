@@ -42,6 +42,7 @@ def refuse_worker(**kwargs: Any) -> None:
 @worker_before_create_process.connect
 def keep_memory_shared(**kwargs: Any) -> None:
     """What a child inherits is no garbage: to look for some would copy each page to the child."""
+    gc.collect()
     gc.freeze()
 
 

@@ -12,6 +12,7 @@ Each change is one UPDATE that names the state it starts from, and does nothing 
 """
 
 import logging
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -248,12 +249,9 @@ def cancel_order(*, order: Order, now: datetime) -> None:
         logger.warning("order %s is cancelled and owes inventory_project a release", order.id)
 
 
-def resume_orders(*, now: datetime) -> int:
-    """Settle all that is due, or as much as inventory_project lets us; returns how many it was.
-
-    What is left when beat reminds of it again is left to that: events want the worker, too.
-    """
-    settled, until = 0, time.monotonic() + settings.RESUME_SECONDS
+def resume_orders(*, now: datetime, seconds: float = math.inf) -> int:
+    """Settle what is due, as much as inventory_project and the seconds allow; returns how many."""
+    settled, until = 0, time.monotonic() + seconds
     while time.monotonic() < until and (order := claim_due_order(now=now)):
         try:
             settle_order(order=order, now=now)

@@ -191,6 +191,16 @@ class TestApplyUserEvents:
         assert applied.rejected == 1
         assert json.loads(RejectedEvent.objects.get().payload) == payload
 
+    def test_rejects_what_is_nested_too_deeply_and_applies_the_rest(self, ann: Any) -> None:
+        deep: Any = {}
+        for _ in range(5000):
+            deep = {"data": deep}
+
+        applied = apply_user_events(payloads=[deep, event_of(ann.user)], now=NOW)
+
+        assert (applied.applied, applied.rejected) == (1, 1)
+        assert "too deep" in RejectedEvent.objects.get().payload
+
     def test_rejects_once_what_is_delivered_twice(self) -> None:
         for _ in range(2):
             apply_user_events(payloads=[{"bad": 1}, {"bad": 1}, {"bad": 2}], now=NOW)
