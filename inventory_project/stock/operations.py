@@ -122,7 +122,7 @@ def rebuild_stock(*, source: RedisStore | None = None) -> list[StockLevel]:
     Redis then sells no more of it until it is received. SQL would not take them: raises Overdrawn.
     """
     store = stock_store()
-    for redis in {store, source}:
+    for redis in dict.fromkeys([store, source]):  # our own first: it may turn out to be away
         if isinstance(redis, RedisStore):
             redis.close()
             while copy_ledger(store=redis):

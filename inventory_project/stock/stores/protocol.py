@@ -21,6 +21,9 @@ from stock.ledger import Entry, Kind
 class StockStore(Protocol):
     """Levels and reservations, one atomic step a call; `on_hand >= reserved >= 0` always.
 
+    But after a failover of Redis that lost reservations more may be reserved than is on hand; then
+    nothing more is reserved, and what is not there is not fulfilled either.
+
     Each operation may be repeated: the first call has the effect, and the others give its answer.
     Each leaves its movements in a ledger whose sums are the levels.
     """
@@ -100,7 +103,7 @@ class BelowReserved(APIException):
         super().__init__(
             f"{level.sku} has {level.on_hand} on hand, {level.reserved} of them reserved: "
             f"{quantity} would leave fewer than are reserved. The largest correction possible is "
-            f"{-level.available}; release or fulfil orders first for more."
+            f"{min(0, -level.available)}; release or fulfil orders first for more."
         )
 
 
@@ -147,6 +150,16 @@ class OutOfStock(ReservationRefused):
             f"{s.sku} (asked {s.requested}, available {s.available})" for s in short
         )
         super().__init__(f"Nothing was reserved, for want of {wanting}; ask for less.", short)
+
+
+class GoodsMissing(ReservationRefused):
+    """Less is on hand than the order was promised; nothing left."""
+
+    def __init__(self, order_id: UUID, short: tuple[Shortage, ...]) -> None:
+        wanting = ", ".join(f"{s.sku} (asked {s.requested}, on hand {s.available})" for s in short)
+        super().__init__(
+            f"Order {order_id} cannot be fulfilled for want of {wanting}; receive it first.", short
+        )
 
 
 class ReservationDiffers(ReservationRefused):

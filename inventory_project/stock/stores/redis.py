@@ -20,6 +20,7 @@ from stock.ledger import Entry, Kind, by_sku
 from stock.models import stock_level
 from stock.stores.protocol import (
     BelowReserved,
+    GoodsMissing,
     OutOfStock,
     ReceiptDiffers,
     ReservationUnknown,
@@ -55,6 +56,14 @@ def decode_reservation(order_id: UUID, text: str) -> Reservation:
     state, lines = text.split(" ", 1)
     fields = {"order_id": str(order_id), "state": state, "lines": decode_lines(lines)}
     return msgspec.convert(fields, Reservation)
+
+
+def shortages(told: list[tuple[str, int, int]]) -> tuple[Shortage, ...]:
+    """What a script says is short."""
+    return tuple(
+        Shortage(sku=sku, requested=requested, available=available)
+        for sku, requested, available in told
+    )
 
 
 @contextmanager
@@ -135,12 +144,7 @@ class RedisStore:
             "reserve", str(order_id), encode_lines(lines), str(uuid4()), by
         )
         if outcome == "short":
-            raise OutOfStock(
-                tuple(
-                    Shortage(sku=sku, requested=requested, available=available)
-                    for sku, requested, available in detail[0]
-                )
-            )
+            raise OutOfStock(shortages(detail[0]))
         if outcome == "known":
             return reserved_again(decode_reservation(order_id, detail[0]), lines), False
         return Reservation(order_id=str(order_id), state="reserved", lines=lines), True
@@ -155,6 +159,8 @@ class RedisStore:
         outcome, *known = self._run("finish", str(order_id), end.value, str(uuid4()), by)
         if outcome == "unknown":
             raise ReservationUnknown(order_id)
+        if outcome == "missing":
+            raise GoodsMissing(order_id, shortages(known[0]))
         reservation = decode_reservation(order_id, known[0])
         return ended_again(reservation, end) if outcome == "known" else reservation
 

@@ -16,6 +16,7 @@ from stock.operations import rebuild_stock
 from stock.stores import stock_store
 from stock.stores.protocol import (
     BelowReserved,
+    GoodsMissing,
     OutOfStock,
     ReservationReleased,
     StockLost,
@@ -131,10 +132,35 @@ class TestMorePromisedThanThereIs:
 
     @pytest.mark.parametrize("store", ["sql"], indirect=True)
     def test_is_refused_where_levels_are_constrained(self, store: StockStore) -> None:
-        with pytest.raises(CommandError, match=r"Nothing was changed.*TENT-2P \(6 of 5\)"):
+        with pytest.raises(CommandError, match=r"as they were.*TENT-2P \(6 of 5\)"):
             run("--replace")
 
         assert store.levels(skus=["TENT-2P"])["TENT-2P"].reserved == 2
+
+    @pytest.mark.parametrize("store", ["redis"], indirect=True)
+    def test_sends_whoever_moves_back_to_the_redis_that_can_hold_it(
+        self, store: RedisStore, settings: Any
+    ) -> None:
+        before, settings.STOCK_URL = settings.STOCK_URL, ""
+        with pytest.raises(CommandError, match="The Redis is closed: rebuild_stock with it in"):
+            run("--from", before)
+        assert not store.is_open()
+
+        settings.STOCK_URL = before
+        run()
+
+        assert store.levels(skus=["TENT-2P"])["TENT-2P"].available == -1
+
+    @pytest.mark.parametrize("store", ["redis"], indirect=True)
+    def test_is_not_fulfilled_before_it_is_there(self, store: RedisStore) -> None:
+        run("--replace")
+        first, second = Reservation.objects.order_by("created_at")
+        store.fulfil(order_id=first.order_id, by="cleo")
+
+        with pytest.raises(GoodsMissing, match=r"TENT-2P \(asked 4, on hand 3\); receive it first"):
+            store.fulfil(order_id=second.order_id, by="cleo")
+
+        assert store.levels(skus=["TENT-2P"])["TENT-2P"].on_hand == 3
 
 
 @pytest.mark.parametrize("store", ["redis"], indirect=True)

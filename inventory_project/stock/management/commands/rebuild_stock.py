@@ -41,7 +41,10 @@ class Command(BaseCommand):
         except StockUnavailable as refusal:
             raise CommandError(str(refusal.detail)) from refusal
         except Overdrawn as refusal:
-            raise CommandError(f"Nothing was changed. {refusal}") from refusal
+            told = f"The levels here are as they were. {refusal}"
+            if source:
+                told += " The Redis is closed: rebuild_stock with it in STOCK_URL opens it again."
+            raise CommandError(told) from refusal
         if overdrawn:
             self.stderr.write(self.style.WARNING(str(Overdrawn(overdrawn))))
         self.stdout.write(self.style.SUCCESS("The stock store says what the ledger says."))

@@ -13,7 +13,19 @@ elseif kind == "fulfilled" then
   return { "unknown" }
 end
 
-for _, line in ipairs(cjson.decode(lines)) do
+local promised = cjson.decode(lines)
+local missing = {} -- where a failover lost reservations, more may be promised than there is
+for _, line in ipairs(promised) do
+  local sku, quantity = unpack(line)
+  if kind == "fulfilled" and count(ON_HAND, sku) < quantity then
+    table.insert(missing, { sku, quantity, count(ON_HAND, sku) })
+  end
+end
+if #missing > 0 then
+  return { "missing", missing }
+end
+
+for _, line in ipairs(promised) do
   local sku, quantity = unpack(line)
   redis.call("HINCRBY", RESERVED, sku, -quantity)
   if kind == "fulfilled" then
