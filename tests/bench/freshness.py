@@ -40,7 +40,7 @@ def freshness(bench: Bench) -> Iterator[Result]:
                         probe(stage, owner, ids, rate=rate, changes=rate * seconds, bare=True)
                         for _ in range(bench.runs)
                     ]
-                    if stage.name == "postgresql" and rate > 1
+                    if stage.name == "postgresql" and (rate > 1 or not bench.quick)
                     else []
                 )
                 yield from told(stage, rate, found, bare)
