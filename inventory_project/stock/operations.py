@@ -127,7 +127,7 @@ def rebuild_stock(*, source: RedisStore | None = None) -> list[StockLevel]:
             redis.close()
             while copy_ledger(store=redis):
                 pass
-    levels = list(Movement.objects.levels())
+    levels = Movement.objects.levels()
     overdrawn = [level for level in levels if level.reserved > level.on_hand]
     if overdrawn and not isinstance(store, RedisStore):
         raise Overdrawn(overdrawn)
